@@ -1,0 +1,29 @@
+"""Errors that a user can mend.
+
+Every one of them carries a single sentence that names the thing and the remedy. The command line
+prints that sentence on stderr and exits with a non-zero status, without a traceback.
+"""
+
+
+class StForecastError(Exception):
+    """Base of every error whose message is meant for the user."""
+
+
+class ConfigError(StForecastError):
+    """The experiment file or an option is wrong."""
+
+
+class DataError(StForecastError):
+    """The data given cannot be read, or is not what a forecast needs."""
+
+
+class StoreError(StForecastError):
+    """A tensor store is missing, broken, or in the way."""
+
+
+class RunError(StForecastError):
+    """A trained run is missing, broken, in the way, or does not fit the data."""
+
+
+class StForecastWarning(UserWarning):
+    """Something the user should know that does not stop the work."""

@@ -1,0 +1,30 @@
+"""Names of dimensions, coordinates and attributes, used everywhere."""
+
+from typing import Final
+
+# Dimensions of the tensor store and of tensors.
+SEQUENCE: Final = "sequence"
+TIME: Final = "time"
+CHANNEL: Final = "channel"
+Y: Final = "y"
+X: Final = "x"
+BOUNDS: Final = "bnds"
+
+# Arrays of the tensor store.
+DATA: Final = "data"
+ABSENT: Final = "absent"
+META_ATTRIBUTE: Final = "stforecast"
+
+# Dimensions and coordinates of a forecast.
+INIT_TIME: Final = "init_time"
+LEAD_TIME: Final = "lead_time"
+VALID_TIME: Final = "valid_time"
+FORECAST_PERIOD: Final = "forecast_period"
+MEMBER: Final = "member"
+
+# Dimensions of a table of scores.
+SYSTEM: Final = "forecast"
+VARIABLE: Final = "variable"
+REFERENCE: Final = "reference"
+
+CF_CONVENTIONS: Final = "CF-1.11"

@@ -1,0 +1,30 @@
+"""The options of every step, typed and described once.
+
+Plain values: no files, no YAML, no torch. The experiment file (:mod:`stforecast.config`) is made of
+these sections, and the libraries take the sections they need.
+"""
+
+from stforecast.options.data import (
+    DataOptions,
+    GridOptions,
+    RegionOptions,
+    SplitOptions,
+    VariableOptions,
+)
+from stforecast.options.evaluation import MapOptions, VerificationOptions
+from stforecast.options.learning import ModelOptions, TrainingOptions
+from stforecast.options.windows import CalendarCovariate, WindowOptions
+
+__all__ = [
+    "CalendarCovariate",
+    "DataOptions",
+    "GridOptions",
+    "MapOptions",
+    "ModelOptions",
+    "RegionOptions",
+    "SplitOptions",
+    "TrainingOptions",
+    "VariableOptions",
+    "VerificationOptions",
+    "WindowOptions",
+]

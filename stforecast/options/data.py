@@ -1,0 +1,125 @@
+"""Options of the data: which files, which part of them, where on earth, and how they are split."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from stforecast.options.base import Options
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _named_variables(value: Any) -> Any:
+    """A bare list of names is short for a mapping with no further options."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, (list, tuple)):
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {name: {} if options is None else options for name, options in value.items()}
+    return value
+
+
+class VariableOptions(Options):
+    """One variable to forecast."""
+
+    source: str | None = Field(None, description="name of the variable in the files, if it differs")
+    index: int | None = Field(
+        None, ge=0, description="channel in a file whose channels have no names (deepst)"
+    )
+    units: str | None = Field(None, description="units, where the files have none")
+    long_name: str | None = Field(None, description="words for titles and colour bars")
+    minimum: float | None = Field(None, description="no forecast is below this value")
+    maximum: float | None = Field(None, description="no forecast is above this value")
+
+
+class GridOptions(Options):
+    """Where a bare grid lies: its outer edges, in degrees or in the units of `crs`."""
+
+    west: float
+    east: float
+    south: float
+    north: float
+    first_row: Literal["north", "south"] = Field(
+        "north", description="which edge the first row of the file lies at"
+    )
+    crs: str = Field("EPSG:4326", description="anything pyproj.CRS.from_user_input understands")
+
+
+class RegionOptions(Options):
+    """A part of the grid, by the centres of its cells, in the source's own coordinates.
+
+    With west > east the region crosses the source's seam in longitude.
+    """
+
+    west: float
+    east: float
+    south: float
+    north: float
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Period = tuple[str, str]
+
+
+class SplitOptions(Options):
+    """Periods of training, validation and test: fractions of the record, in this order, or dates.
+
+    A date may be as short as its precision (``2012``, ``2012-12``, ``2012-12-31``): both ends of a
+    period include all of it.
+    """
+
+    train: Period | Fraction | None = None
+    validation: Period | Fraction | None = None
+    test: Period | Fraction | None = None
+
+    @model_validator(mode="after")
+    def _fractions_fit(self) -> "SplitOptions":
+        given = [part for part in (self.train, self.validation, self.test) if part is not None]
+        fractions = [part for part in given if isinstance(part, float)]
+        if sum(fractions) > 1 + 1e-9:
+            raise ValueError(f"the fractions of the split add up to {sum(fractions):g}, over 1")
+        return self
+
+
+class DataOptions(Options):
+    """Files, and what of them becomes the tensor store."""
+
+    files: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="paths or patterns, relative to the experiment file; package:NAME/PATH is a "
+        "file inside an installed Python package",
+    )
+    reader: str | None = Field(None, description="netcdf or deepst; found from the file by default")
+    store: str | None = Field(
+        None, description="the tensor store; runs/<name>/store.zarr by default"
+    )
+    timezone: str | None = Field(
+        None, description="clock of the time stamps, as in the IANA database; UTC by default"
+    )
+    slots: Literal["auto", "hour", "slot24", "slot48"] = Field(
+        "auto",
+        description="last digits of a deepst date: hour of day 00-23, slots 01-24 or 01-48",
+    )
+    time_step: str | None = Field(
+        None, description="step of the time axis (30min, 1h, 1D, 1M, 1Y); found by default"
+    )
+    variables: Annotated[dict[str, VariableOptions] | None, BeforeValidator(_named_variables)] = (
+        Field(None, description="variables to take, by their name in the store; all by default")
+    )
+    select: dict[str, float | int | str] = Field(
+        default_factory=dict,
+        description="one value of each further dimension, such as {level: 500}",
+    )
+    region: RegionOptions | None = Field(None, description="part of the grid")
+    period: Period | None = Field(None, description="part of the record, first and last date")
+    grid: GridOptions | None = Field(None, description="place of a grid without coordinates")
+    sequence: str | None = Field(
+        None,
+        description="dimension that counts independent sequences (videos, cities), if there is one",
+    )
+    split: SplitOptions = Field(
+        default_factory=SplitOptions, description="training, validation and test period"
+    )

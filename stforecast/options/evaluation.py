@@ -1,0 +1,54 @@
+"""Options of the verification and of the maps."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stforecast.options.base import Options
+
+ReferenceName = Literal[
+    "persistence",
+    "history_mean",
+    "day_before",
+    "week_before",
+    "climatology",
+    "hour_of_week",
+]
+
+Group = Literal["lead_time", "hour", "weekday", "month", "season"]
+
+
+def _default_references() -> list[ReferenceName]:
+    return ["persistence", "history_mean", "climatology"]
+
+
+def _lead_time() -> list[Group]:
+    return ["lead_time"]
+
+
+class VerificationOptions(Options):
+    """What a forecast is held against."""
+
+    references: list[ReferenceName] = Field(
+        default_factory=_default_references,
+        description="forecasts that cost nothing; hour_of_week is the climatology of traffic",
+    )
+    by: list[Group] = Field(
+        default_factory=_lead_time,
+        description="scores apart by these; all but lead_time are of the valid time",
+    )
+    every: int | str = Field(1, description="steps or duration from one initial time to the next")
+
+
+class MapOptions(Options):
+    """How maps look."""
+
+    variables: list[str] | None = Field(None, description="variables to draw; all by default")
+    lead_time: list[int | str] | None = Field(
+        None, description="lead times to draw, in steps or as durations; up to four by default"
+    )
+    overlay: str | None = Field(None, description="GeoJSON file or shapefile drawn over each map")
+    projection: str | None = Field(
+        None, description="name of a cartopy projection; chosen by the grid's place by default"
+    )
+    cmap: str | None = Field(None, description="matplotlib colour map of the fields")

@@ -1,0 +1,70 @@
+"""Options of the model and of its training."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from stforecast.options.base import Options
+
+
+class ModelOptions(Options):
+    """A system by its name; every further key is one of that system's own settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field("simvp", description="name in the registry of models")
+    preset: str | None = Field(None, description="published settings, as in configs/model/")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The system's own settings as given, without name and preset."""
+        return dict(self.model_extra or {})
+
+
+class TrainingOptions(Options):
+    """How a model is trained. Of the three budgets at most one is given."""
+
+    max_epochs: int | None = Field(None, ge=1, description="budget in passes over the data")
+    max_steps: int | None = Field(None, ge=1, description="budget in optimiser steps")
+    max_time: str | None = Field(
+        None, description="budget in time (10min), turned into steps by timing the first ones"
+    )
+    batch_size: int = Field(16, ge=1)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    warmup: float = Field(
+        0.1, ge=0, lt=1, description="part of the budget in which the learning rate rises"
+    )
+    loss: Literal["mse", "mae", "mse+mae", "huber"] = "mse"
+    gradient_clip: float | None = Field(1.0, gt=0, description="largest norm; null for none")
+    early_stopping: int | None = Field(
+        None, ge=1, description="validations without a better score; for a constant schedule only"
+    )
+    validations: int = Field(
+        20,
+        ge=1,
+        description="how often within the budget to validate",
+    )
+    precision: Literal["auto", "float32", "bf16", "float16"] = Field(
+        "auto", description="auto: bf16 where the hardware has it"
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    devices: int = Field(1, ge=1, description="processes, each with a device of its own")
+    workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the main one")
+    compile: bool = Field(False, description="compile the model with torch.compile")
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TrainingOptions":
+        budgets = ("max_epochs", "max_steps", "max_time")
+        given = [name for name in budgets if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given; the budget is one of them")
+        if self.early_stopping is not None and self.schedule != "constant":
+            raise ValueError(
+                "early_stopping needs schedule: constant; "
+                f"{self.schedule} anneals to the end of the budget"
+            )
+        return self

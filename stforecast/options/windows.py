@@ -1,0 +1,31 @@
+"""Options of the samples: how long, from what, and told what else."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from stforecast.options.base import Options
+
+CalendarField = Literal["hour", "weekday", "month", "day_of_year"]
+Steps = int | str
+
+
+class CalendarCovariate(Options):
+    """Calendar fields of each valid time as sine and cosine, in the clock of the stamps."""
+
+    calendar: list[CalendarField] = Field(min_length=1)
+
+
+class WindowOptions(Options):
+    """What makes one sample."""
+
+    history: Steps = Field(4, description="length of the history, in steps or as a duration (12h)")
+    horizon: Steps = Field(4, description="length of the forecast the model is trained for")
+    departure: Literal["none", "last_frame", "history_mean"] = Field(
+        "none",
+        description="subtracted from history and target and added back to the forecast; series "
+        "that drift need it",
+    )
+    covariates: list[CalendarCovariate] = Field(
+        default_factory=list, description="what else the model is told, such as {calendar: [hour]}"
+    )
