@@ -1,0 +1,413 @@
+"""Where the cells of a field lie on earth: coordinates, CRS, cell areas, georeferencing.
+
+Inside the package every field has the dimensions ``y`` and ``x``. A :class:`Grid` keeps what the
+source called them, with every spatial coordinate as it was read, and gives it back.
+"""
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pyproj
+import xarray as xr
+from pyproj.exceptions import CRSError
+
+from stforecast import names
+
+GridKind = Literal["geographic", "projected", "curvilinear", "bare"]
+
+# Units that CF gives to true latitude and longitude, and names that people give them without units.
+_LATITUDE_UNITS = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
+_LONGITUDE_UNITS = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
+_LATITUDE_NAMES = {"lat", "latitude", "lats", "latitudes", "nav_lat", "xlat", "xlat_m", "yc_lat"}
+_LONGITUDE_NAMES = {"lon", "longitude", "lons", "longitudes", "nav_lon", "xlong", "xlong_m", "long"}
+# Standard names of coordinates that are measured along a rotated or projected grid.
+_ROTATED_OR_PROJECTED = {
+    "grid_latitude",
+    "grid_longitude",
+    "projection_x_coordinate",
+    "projection_y_coordinate",
+    "projection_x_angular_coordinate",
+    "projection_y_angular_coordinate",
+}
+# How far numbers of single and of double precision may lie apart and still be the same.
+_SINGLE_PRECISION = 1e-6
+_FULL_CIRCLE = 360.0
+
+
+def is_latitude(name: Hashable, attrs: Mapping[str, Any]) -> bool:
+    """Whether a variable is true latitude, by its standard name, else its units, else its name."""
+    return _is_true_coordinate(name, attrs, "latitude", _LATITUDE_UNITS, _LATITUDE_NAMES)
+
+
+def is_longitude(name: Hashable, attrs: Mapping[str, Any]) -> bool:
+    """Whether a variable is true longitude, by its standard name, else its units, else its name."""
+    return _is_true_coordinate(name, attrs, "longitude", _LONGITUDE_UNITS, _LONGITUDE_NAMES)
+
+
+def _is_true_coordinate(
+    name: Hashable, attrs: Mapping[str, Any], standard: str, units: set[str], known: set[str]
+) -> bool:
+    standard_name = str(attrs.get("standard_name", ""))
+    if standard_name in _ROTATED_OR_PROJECTED:
+        return False
+    if standard_name == standard:
+        return True
+    if str(attrs.get("units", "")).strip().lower() in units:
+        # some files give rlat and rlon these units too
+        return str(name).lower() not in {"rlat", "rlon"}
+    return not standard_name and str(name).lower() in known
+
+
+def parse_crs(attrs: Mapping[str, Any]) -> pyproj.CRS | None:
+    """The CRS that the attributes of a CF grid mapping variable describe; None if they do not."""
+    given = {
+        key: value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+        for key, value in attrs.items()
+    }
+    if not {"grid_mapping_name", "crs_wkt", "spatial_ref"} & given.keys():
+        return None
+    try:
+        return pyproj.CRS.from_cf(given)
+    except (CRSError, KeyError, TypeError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The cells of a field and their place.
+
+    ``coords`` holds every spatial coordinate of the source with its bounds, and the grid mapping
+    variable, under the source's names, on the dimensions ``y`` and ``x`` (bounds also on a
+    dimension of their own). ``y_name`` and ``x_name`` are the source's names of the two dimensions.
+
+    ``kind`` is ``geographic`` (latitude per row, longitude per column), ``projected`` (rows and
+    columns of a known CRS, a rotated pole included), ``curvilinear`` (latitude and longitude per
+    cell) or ``bare`` (no known place).
+    """
+
+    coords: xr.Dataset
+    y_name: str
+    x_name: str
+    height: int
+    width: int
+    kind: GridKind
+    crs: pyproj.CRS | None = None
+    grid_mapping: str | None = None
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: xr.Dataset,
+        *,
+        y_name: str,
+        x_name: str,
+        grid_mapping: str | None = None,
+        crs: pyproj.CRS | None = None,
+    ) -> "Grid":
+        """The grid of a dataset on the dimensions ``y`` and ``x``, from its coordinates.
+
+        Takes every coordinate that lies on ``y`` or ``x`` but not on time, channel or sequence, and
+        the variable ``grid_mapping``. The CRS is read from that variable unless ``crs`` is given.
+        """
+        coords = _spatial_coords(dataset, grid_mapping)
+        mapping = grid_mapping if grid_mapping in coords.variables else None
+        if crs is None and mapping is not None:
+            crs = parse_crs(coords[mapping].attrs)
+        return cls(
+            coords=coords,
+            y_name=y_name,
+            x_name=x_name,
+            height=int(dataset.sizes[names.Y]),
+            width=int(dataset.sizes[names.X]),
+            kind=_kind(coords, crs),
+            crs=crs,
+            grid_mapping=mapping,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    @property
+    def latitude(self) -> xr.DataArray | None:
+        """True latitude of the source, degrees north, ``(y)`` or ``(y, x)``."""
+        return _true_coordinate(self.coords, is_latitude)
+
+    @property
+    def longitude(self) -> xr.DataArray | None:
+        """True longitude of the source, degrees east, ``(x)`` or ``(y, x)``."""
+        return _true_coordinate(self.coords, is_longitude)
+
+    @property
+    def y_coord(self) -> xr.DataArray | None:
+        """The numbers along the rows, ``(y)``: latitude, or distance or angle along the grid."""
+        if self.kind == "geographic":
+            return self.latitude
+        return _axis(self.coords, names.Y, self.y_name)
+
+    @property
+    def x_coord(self) -> xr.DataArray | None:
+        """The numbers along the columns, ``(x)``: longitude, or distance or angle."""
+        if self.kind == "geographic":
+            return self.longitude
+        return _axis(self.coords, names.X, self.x_name)
+
+    @cached_property
+    def _source_coords(self) -> xr.Dataset:
+        """``coords`` on the dimensions of the source, with their indexes."""
+        dims = {names.Y: self.y_name, names.X: self.x_name}
+        renamed = {}
+        for name, variable in self.coords.variables.items():
+            on_source = [dims.get(str(dim), dim) for dim in variable.dims]
+            renamed[name] = xr.Variable(
+                on_source, variable.values, dict(variable.attrs), dict(variable.encoding)
+            )
+        return xr.Dataset(coords=renamed)
+
+    def georeference(self, ds: xr.Dataset) -> xr.Dataset:
+        """``ds`` on ``(…, y, x)`` with the source's dimension names, coordinates and grid mapping.
+
+        The coordinates are those of the source: names, values, dtype, attributes, bounds. As
+        ``decode_coords="all"`` has it, a reference to bounds or to the grid mapping is in the
+        encoding, so that writing the dataset puts it into the attributes of the file.
+        """
+        spatial = {names.Y, names.X, self.y_name, self.x_name, *self.coords.variables}
+        ds = ds.drop_vars([name for name in ds.coords if name in spatial])
+        if not {self.y_name, self.x_name} <= set(ds.dims):
+            renamed = {names.Y: self.y_name, names.X: self.x_name}
+            ds = ds.rename_dims({old: new for old, new in renamed.items() if old != new})
+        ds = ds.assign_coords(self._source_coords.coords)
+        if self.grid_mapping is not None:
+            for name, variable in ds.data_vars.items():
+                if {self.y_name, self.x_name} <= set(variable.dims):
+                    ds[name].attrs.pop("grid_mapping", None)
+                    ds[name].encoding["grid_mapping"] = self.grid_mapping
+        return ds
+
+    def area_weights(self) -> xr.DataArray | None:
+        """Areas of the cells on the sphere, ``(y, x)``, with a mean of 1; None where all are equal.
+
+        Latitude per row (true, or along a rotated pole): the area between two parallels and two
+        meridians, ``Δlon (sin φ₂ − sin φ₁)``, from the bounds of the source or else from the middle
+        between neighbours. Latitude per cell: ``cos φ``. Projected and bare grids: None.
+        """
+        if self._is_on_sphere:
+            y, x = self.y_coord, self.x_coord
+            assert y is not None
+            assert x is not None
+            rows = np.clip(self._edges(y), -90, 90)
+            columns = self._edges(x, _FULL_CIRCLE)
+            heights = np.abs(np.diff(np.sin(np.deg2rad(rows)), axis=-1))[:, 0]
+            widths = np.abs(np.diff(columns, axis=-1))[:, 0]
+            weights = np.outer(heights, widths)
+        elif self.kind == "curvilinear" and self.latitude is not None:
+            latitude = self.latitude.transpose(names.Y, names.X).values.astype(np.float64)
+            weights = np.cos(np.deg2rad(latitude)).clip(min=0)
+            weights = np.nan_to_num(weights, nan=0.0)
+        else:
+            return None
+        mean = weights.mean()
+        if not np.isfinite(mean) or mean <= 0:
+            return None
+        return xr.DataArray(weights / mean, dims=(names.Y, names.X), name="area_weights")
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the columns go round the globe, so that the last is a neighbour of the first."""
+        if not self._is_on_sphere or self.width < 2:
+            return False
+        assert self.x_coord is not None
+        longitude = np.unwrap(self.x_coord.values.astype(np.float64), period=_FULL_CIRCLE)
+        steps = np.diff(longitude)
+        step = float(longitude[-1] - longitude[0]) / (self.width - 1)
+        if not np.isfinite(step) or step == 0:
+            return False
+        even = bool(np.all(np.abs(steps - step) < 0.05 * abs(step)))
+        return even and abs(abs(step) * self.width - _FULL_CIRCLE) < 0.05 * abs(step)
+
+    @property
+    def _is_on_sphere(self) -> bool:
+        """Whether rows are parallels and columns meridians, of the true or of a rotated pole."""
+        if self.y_coord is None or self.x_coord is None:
+            return False
+        if self.kind == "geographic":
+            return True
+        return self.kind == "projected" and self.crs is not None and self.crs.is_geographic
+
+    def _edges(self, coord: xr.DataArray, period: float | None = None) -> np.ndarray:
+        """Lower and upper edge of each cell, ``(n, 2)``, in the units of the coordinate."""
+        bounds = self.coords.variables.get(coord.encoding.get("bounds"))
+        if bounds is not None and bounds.shape == (coord.size, 2):
+            edges = bounds.values.astype(np.float64)
+            return edges if period is None else np.unwrap(edges, period=period, axis=-1)
+        centres = coord.values.astype(np.float64)
+        if period is not None:
+            centres = np.unwrap(centres, period=period)
+        if centres.size < 2:  # one row or column: any width is as good, all weights are equal
+            return np.stack([centres - 0.5, centres + 0.5], axis=-1)
+        middles = (centres[:-1] + centres[1:]) / 2
+        first = centres[0] - (middles[0] - centres[0])
+        last = centres[-1] + (centres[-1] - middles[-1])
+        line = np.concatenate([[first], middles, [last]])
+        return np.stack([line[:-1], line[1:]], axis=-1)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this grid from another, as plain JSON values."""
+        parts = {
+            "y": self.y_coord,
+            "x": self.x_coord,
+            "latitude": self.latitude,
+            "longitude": self.longitude,
+        }
+        return {
+            "kind": self.kind,
+            "dims": [self.y_name, self.x_name],
+            "shape": [self.height, self.width],
+            "crs": None if self.crs is None else self.crs.to_wkt(),
+            "coordinates": {
+                role: _coordinate_fingerprint(coord)
+                for role, coord in parts.items()
+                if coord is not None and coord.size
+            },
+        }
+
+    @staticmethod
+    def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+        """How the fingerprints of two grids differ, in words; None if the cells are the same.
+
+        The names of dimensions and coordinates do not matter, and neither does a CRS that only one
+        of them states. Numbers of one dtype must be equal, numbers of different dtypes must agree
+        within single precision.
+        """
+        if list(a["shape"]) != list(b["shape"]):
+            return "{} x {} cells against {} x {}".format(*a["shape"], *b["shape"])
+        if a["kind"] != b["kind"]:
+            return f"a {a['kind']} grid against a {b['kind']} one"
+        if a["crs"] != b["crs"] and not _same_crs(a["crs"], b["crs"]):
+            return f"CRS {_crs_name(a['crs'])} against {_crs_name(b['crs'])}"
+        for role in sorted({*a["coordinates"], *b["coordinates"]}):
+            one, other = a["coordinates"].get(role), b["coordinates"].get(role)
+            if one is None or other is None:
+                return f"{role} is known of one grid only"
+            if not _same_coordinate(one, other):
+                return (
+                    f"{one['name']} from {one['first']:g} to {one['last']:g} against "
+                    f"{other['name']} from {other['first']:g} to {other['last']:g}"
+                )
+        return None
+
+
+def _spatial_coords(dataset: xr.Dataset, grid_mapping: str | None) -> xr.Dataset:
+    """Coordinates on ``y`` and ``x``, loaded, with bounds referred to by encoding."""
+    other = {names.TIME, names.CHANNEL, names.SEQUENCE}
+    chosen = {
+        name: coord.variable
+        for name, coord in dataset.coords.items()
+        if ({names.Y, names.X} & set(coord.dims) and not other & set(coord.dims))
+    }
+    for name, variable in dataset.variables.items():
+        if name == grid_mapping or (variable.ndim == 0 and "grid_mapping_name" in variable.attrs):
+            chosen[name] = variable
+    coords: dict[Hashable, xr.Variable] = {}
+    for name, variable in chosen.items():
+        attrs = dict(variable.attrs)
+        bounds = attrs.pop("bounds", None) or variable.encoding.get("bounds")
+        encoding = {"bounds": bounds} if bounds in chosen else {}
+        coords[name] = xr.Variable(variable.dims, variable.values, attrs, encoding)
+    return xr.Dataset(coords=coords)
+
+
+def _kind(coords: xr.Dataset, crs: pyproj.CRS | None) -> GridKind:
+    latitude = _true_coordinate(coords, is_latitude)
+    longitude = _true_coordinate(coords, is_longitude)
+    per_row_and_column = per_cell = False
+    if latitude is not None and longitude is not None:
+        per_row_and_column = latitude.dims == (names.Y,) and longitude.dims == (names.X,)
+        per_cell = latitude.ndim == longitude.ndim == 2
+    if per_row_and_column:
+        return "geographic"
+    has_axes = all(_axis(coords, dim, dim) is not None for dim in (names.Y, names.X))
+    if has_axes and crs is not None and (crs.is_projected or crs.is_derived):
+        return "projected"
+    if per_cell:
+        return "curvilinear"
+    return "bare"
+
+
+def _bounds_names(coords: xr.Dataset) -> set[Hashable]:
+    return {v.encoding["bounds"] for v in coords.variables.values() if "bounds" in v.encoding}
+
+
+def _true_coordinate(coords: xr.Dataset, test: Any) -> xr.DataArray | None:
+    """The coordinate that the test takes for true latitude or longitude, 1-D before 2-D."""
+    bounds = _bounds_names(coords)
+    found = [
+        coords[name]
+        for name, variable in coords.variables.items()
+        if name not in bounds
+        and variable.ndim in (1, 2)
+        and set(variable.dims) <= {names.Y, names.X}
+        and variable.dtype.kind in "fiu"
+        and test(name, variable.attrs)
+    ]
+    return min(found, key=lambda coord: coord.ndim, default=None)
+
+
+def _axis(coords: xr.Dataset, dim: str, source_name: str) -> xr.DataArray | None:
+    """The 1-D numeric coordinate of a dimension: its namesake, else one with ``axis``, else any."""
+    found = [
+        coords[name]
+        for name, variable in coords.variables.items()
+        if variable.dims == (dim,) and variable.dtype.kind in "fiu"
+    ]
+    test = is_latitude if dim == names.Y else is_longitude
+    return min(
+        found,
+        key=lambda coord: (
+            coord.name != source_name,
+            str(coord.attrs.get("axis", "")).upper() != dim.upper(),
+            not test(coord.name, coord.attrs),
+        ),
+        default=None,
+    )
+
+
+def _coordinate_fingerprint(coord: xr.DataArray) -> dict[str, Any]:
+    values = np.ascontiguousarray(coord.values)
+    flat = values.reshape(-1).astype(np.float64)
+    # the mean square step tells irregular axes apart that begin and end alike
+    steps = np.diff(flat)
+    return {
+        "name": str(coord.name),
+        "dtype": values.dtype.str.lstrip("<>=|"),
+        "first": float(flat[0]),
+        "last": float(flat[-1]),
+        "mean": float(flat.mean()),
+        "step": float(np.sqrt(np.mean(steps**2))) if steps.size else 0.0,
+        "sha256": hashlib.sha256(
+            values.astype(values.dtype.newbyteorder("<")).tobytes()
+        ).hexdigest(),
+    }
+
+
+def _same_coordinate(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    if a["dtype"] == b["dtype"]:
+        return bool(a["sha256"] == b["sha256"])
+    keys = ("first", "last", "mean", "step")
+    tolerance = _SINGLE_PRECISION * max(abs(a[key]) for key in keys)
+    return all(abs(a[key] - b[key]) <= tolerance for key in keys)
+
+
+def _same_crs(a: str | None, b: str | None) -> bool:
+    if a is None or b is None:
+        return True
+    return bool(pyproj.CRS.from_wkt(a) == pyproj.CRS.from_wkt(b))
+
+
+def _crs_name(wkt: str) -> str:
+    return str(pyproj.CRS.from_wkt(wkt).name)
