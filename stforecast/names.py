@@ -13,6 +13,7 @@ BOUNDS: Final = "bnds"
 # Arrays of the tensor store.
 DATA: Final = "data"
 ABSENT: Final = "absent"
+VALID_CELLS: Final = "valid_cells"
 META_ATTRIBUTE: Final = "stforecast"
 
 # Dimensions and coordinates of a forecast.

@@ -1,0 +1,11 @@
+"""Regular time axes in any calendar: steps, positions, periods given as text.
+
+Time stamps are numpy ``datetime64`` or ``cftime`` objects. All arithmetic is on whole microseconds
+within the calendar of the stamps, never on floating-point days.
+"""
+
+from stforecast.timeaxis.axis import TimeAxis
+from stforecast.timeaxis.stamps import Stamp, calendar_of, normalise_stamps, stamp_text
+from stforecast.timeaxis.step import TimeStep
+
+__all__ = ["Stamp", "TimeAxis", "TimeStep", "calendar_of", "normalise_stamps", "stamp_text"]
