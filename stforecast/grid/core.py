@@ -1,11 +1,10 @@
-"""Where the cells of a field lie on earth: coordinates, CRS, cell areas, georeferencing.
+"""The grid of a field.
 
 Inside the package every field has the dimensions ``y`` and ``x``. A :class:`Grid` keeps what the
 source called them, with every spatial coordinate as it was read, and gives it back.
 """
 
-import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,67 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import pyproj
 import xarray as xr
-from pyproj.exceptions import CRSError
 
 from stforecast import names
+from stforecast.grid.cells import FULL_CIRCLE, edges, goes_round, strip_areas
+from stforecast.grid.fingerprint import coordinate_fingerprint, difference
+from stforecast.grid.recognition import is_latitude, is_longitude, parse_crs
 
 GridKind = Literal["geographic", "projected", "curvilinear", "bare"]
-
-# Units that CF gives to true latitude and longitude, and names that people give them without units.
-_LATITUDE_UNITS = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
-_LONGITUDE_UNITS = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"}
-_LATITUDE_NAMES = {"lat", "latitude", "lats", "latitudes", "nav_lat", "xlat", "xlat_m", "yc_lat"}
-_LONGITUDE_NAMES = {"lon", "longitude", "lons", "longitudes", "nav_lon", "xlong", "xlong_m", "long"}
-# Standard names of coordinates that are measured along a rotated or projected grid.
-_ROTATED_OR_PROJECTED = {
-    "grid_latitude",
-    "grid_longitude",
-    "projection_x_coordinate",
-    "projection_y_coordinate",
-    "projection_x_angular_coordinate",
-    "projection_y_angular_coordinate",
-}
-# How far numbers of single and of double precision may lie apart and still be the same.
-_SINGLE_PRECISION = 1e-6
-_FULL_CIRCLE = 360.0
-
-
-def is_latitude(name: Hashable, attrs: Mapping[str, Any]) -> bool:
-    """Whether a variable is true latitude, by its standard name, else its units, else its name."""
-    return _is_true_coordinate(name, attrs, "latitude", _LATITUDE_UNITS, _LATITUDE_NAMES)
-
-
-def is_longitude(name: Hashable, attrs: Mapping[str, Any]) -> bool:
-    """Whether a variable is true longitude, by its standard name, else its units, else its name."""
-    return _is_true_coordinate(name, attrs, "longitude", _LONGITUDE_UNITS, _LONGITUDE_NAMES)
-
-
-def _is_true_coordinate(
-    name: Hashable, attrs: Mapping[str, Any], standard: str, units: set[str], known: set[str]
-) -> bool:
-    standard_name = str(attrs.get("standard_name", ""))
-    if standard_name in _ROTATED_OR_PROJECTED:
-        return False
-    if standard_name == standard:
-        return True
-    if str(attrs.get("units", "")).strip().lower() in units:
-        # some files give rlat and rlon these units too
-        return str(name).lower() not in {"rlat", "rlon"}
-    return not standard_name and str(name).lower() in known
-
-
-def parse_crs(attrs: Mapping[str, Any]) -> pyproj.CRS | None:
-    """The CRS that the attributes of a CF grid mapping variable describe; None if they do not."""
-    given = {
-        key: value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-        for key, value in attrs.items()
-    }
-    if not {"grid_mapping_name", "crs_wkt", "spatial_ref"} & given.keys():
-        return None
-    try:
-        return pyproj.CRS.from_cf(given)
-    except (CRSError, KeyError, TypeError, ValueError):
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,14 +142,7 @@ class Grid:
         between neighbours. Latitude per cell: ``cos φ``. Projected and bare grids: None.
         """
         if self._is_on_sphere:
-            y, x = self.y_coord, self.x_coord
-            assert y is not None
-            assert x is not None
-            rows = np.clip(self._edges(y), -90, 90)
-            columns = self._edges(x, _FULL_CIRCLE)
-            heights = np.abs(np.diff(np.sin(np.deg2rad(rows)), axis=-1))[:, 0]
-            widths = np.abs(np.diff(columns, axis=-1))[:, 0]
-            weights = np.outer(heights, widths)
+            weights = strip_areas(self._edges(self.y_coord), self._edges(self.x_coord, FULL_CIRCLE))
         elif self.kind == "curvilinear" and self.latitude is not None:
             latitude = self.latitude.transpose(names.Y, names.X).values.astype(np.float64)
             weights = np.cos(np.deg2rad(latitude)).clip(min=0)
@@ -219,16 +157,7 @@ class Grid:
     @property
     def is_periodic(self) -> bool:
         """Whether the columns go round the globe, so that the last is a neighbour of the first."""
-        if not self._is_on_sphere or self.width < 2:
-            return False
-        assert self.x_coord is not None
-        longitude = np.unwrap(self.x_coord.values.astype(np.float64), period=_FULL_CIRCLE)
-        steps = np.diff(longitude)
-        step = float(longitude[-1] - longitude[0]) / (self.width - 1)
-        if not np.isfinite(step) or step == 0:
-            return False
-        even = bool(np.all(np.abs(steps - step) < 0.05 * abs(step)))
-        return even and abs(abs(step) * self.width - _FULL_CIRCLE) < 0.05 * abs(step)
+        return self._is_on_sphere and goes_round(self._numbers(self.x_coord))
 
     @property
     def _is_on_sphere(self) -> bool:
@@ -239,22 +168,16 @@ class Grid:
             return True
         return self.kind == "projected" and self.crs is not None and self.crs.is_geographic
 
-    def _edges(self, coord: xr.DataArray, period: float | None = None) -> np.ndarray:
+    @staticmethod
+    def _numbers(coord: xr.DataArray | None) -> np.ndarray:
+        return np.empty(0) if coord is None else coord.values
+
+    def _edges(self, coord: xr.DataArray | None, period: float | None = None) -> np.ndarray:
         """Lower and upper edge of each cell, ``(n, 2)``, in the units of the coordinate."""
-        bounds = self.coords.variables.get(coord.encoding.get("bounds"))
-        if bounds is not None and bounds.shape == (coord.size, 2):
-            edges = bounds.values.astype(np.float64)
-            return edges if period is None else np.unwrap(edges, period=period, axis=-1)
-        centres = coord.values.astype(np.float64)
-        if period is not None:
-            centres = np.unwrap(centres, period=period)
-        if centres.size < 2:  # one row or column: any width is as good, all weights are equal
-            return np.stack([centres - 0.5, centres + 0.5], axis=-1)
-        middles = (centres[:-1] + centres[1:]) / 2
-        first = centres[0] - (middles[0] - centres[0])
-        last = centres[-1] + (centres[-1] - middles[-1])
-        line = np.concatenate([[first], middles, [last]])
-        return np.stack([line[:-1], line[1:]], axis=-1)
+        bounds = None
+        if coord is not None and coord.encoding.get("bounds") in self.coords.variables:
+            bounds = self.coords[coord.encoding["bounds"]].values
+        return edges(self._numbers(coord), bounds, period)
 
     def fingerprint(self) -> dict[str, Any]:
         """What tells this grid from another, as plain JSON values."""
@@ -270,7 +193,7 @@ class Grid:
             "shape": [self.height, self.width],
             "crs": None if self.crs is None else self.crs.to_wkt(),
             "coordinates": {
-                role: _coordinate_fingerprint(coord)
+                role: coordinate_fingerprint(coord)
                 for role, coord in parts.items()
                 if coord is not None and coord.size
             },
@@ -284,22 +207,7 @@ class Grid:
         of them states. Numbers of one dtype must be equal, numbers of different dtypes must agree
         within single precision.
         """
-        if list(a["shape"]) != list(b["shape"]):
-            return "{} x {} cells against {} x {}".format(*a["shape"], *b["shape"])
-        if a["kind"] != b["kind"]:
-            return f"a {a['kind']} grid against a {b['kind']} one"
-        if a["crs"] != b["crs"] and not _same_crs(a["crs"], b["crs"]):
-            return f"CRS {_crs_name(a['crs'])} against {_crs_name(b['crs'])}"
-        for role in sorted({*a["coordinates"], *b["coordinates"]}):
-            one, other = a["coordinates"].get(role), b["coordinates"].get(role)
-            if one is None or other is None:
-                return f"{role} is known of one grid only"
-            if not _same_coordinate(one, other):
-                return (
-                    f"{one['name']} from {one['first']:g} to {one['last']:g} against "
-                    f"{other['name']} from {other['first']:g} to {other['last']:g}"
-                )
-        return None
+        return difference(a, b)
 
 
 def _spatial_coords(dataset: xr.Dataset, grid_mapping: str | None) -> xr.Dataset:
@@ -343,7 +251,9 @@ def _bounds_names(coords: xr.Dataset) -> set[Hashable]:
     return {v.encoding["bounds"] for v in coords.variables.values() if "bounds" in v.encoding}
 
 
-def _true_coordinate(coords: xr.Dataset, test: Any) -> xr.DataArray | None:
+def _true_coordinate(
+    coords: xr.Dataset, test: Callable[[Hashable, Mapping[str, Any]], bool]
+) -> xr.DataArray | None:
     """The coordinate that the test takes for true latitude or longitude, 1-D before 2-D."""
     bounds = _bounds_names(coords)
     found = [
@@ -375,39 +285,3 @@ def _axis(coords: xr.Dataset, dim: str, source_name: str) -> xr.DataArray | None
         ),
         default=None,
     )
-
-
-def _coordinate_fingerprint(coord: xr.DataArray) -> dict[str, Any]:
-    values = np.ascontiguousarray(coord.values)
-    flat = values.reshape(-1).astype(np.float64)
-    # the mean square step tells irregular axes apart that begin and end alike
-    steps = np.diff(flat)
-    return {
-        "name": str(coord.name),
-        "dtype": values.dtype.str.lstrip("<>=|"),
-        "first": float(flat[0]),
-        "last": float(flat[-1]),
-        "mean": float(flat.mean()),
-        "step": float(np.sqrt(np.mean(steps**2))) if steps.size else 0.0,
-        "sha256": hashlib.sha256(
-            values.astype(values.dtype.newbyteorder("<")).tobytes()
-        ).hexdigest(),
-    }
-
-
-def _same_coordinate(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    if a["dtype"] == b["dtype"]:
-        return bool(a["sha256"] == b["sha256"])
-    keys = ("first", "last", "mean", "step")
-    tolerance = _SINGLE_PRECISION * max(abs(a[key]) for key in keys)
-    return all(abs(a[key] - b[key]) <= tolerance for key in keys)
-
-
-def _same_crs(a: str | None, b: str | None) -> bool:
-    if a is None or b is None:
-        return True
-    return bool(pyproj.CRS.from_wkt(a) == pyproj.CRS.from_wkt(b))
-
-
-def _crs_name(wkt: str) -> str:
-    return str(pyproj.CRS.from_wkt(wkt).name)
