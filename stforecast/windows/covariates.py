@@ -1,0 +1,174 @@
+"""What a model is told besides its history, and the door through which it comes.
+
+Every covariate is one of three kinds: ``past`` (observed, never read beyond the initial time),
+``future`` (known in advance for every valid time) and ``static``. Whatever gives its values at
+positions of the time axis can come in; the calendar is the first to.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import cftime
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stforecast.options.windows import CalendarField
+from stforecast.timeaxis import TimeAxis
+from stforecast.windows.spec import WindowSpec
+
+Kind = Literal["past", "future", "static"]
+Floats = NDArray[np.float32]
+
+SECONDS_PER_DAY: Final = 86_400
+
+
+class Covariate(Protocol):
+    """One source of covariates.
+
+    Attributes
+    ----------
+    kind:
+        What may be known of it when a forecast starts.
+    names:
+        One per channel.
+    """
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def values(self, positions: NDArray[np.int64]) -> Floats:
+        """Values (n, K) or (n, K, H, W) at positions of the time axis, which may lie beyond it."""
+
+
+class CalendarCovariates:
+    """Calendar fields of every valid time, looked up in a table made once."""
+
+    kind: Final = "future"
+
+    def __init__(self, axis: TimeAxis, fields: Sequence[CalendarField], margin: int = 0) -> None:
+        self._axis = axis
+        self._fields = tuple(fields)
+        self._table = self._compute(0, axis.size + margin)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Two channels for each field."""
+        return tuple(f"{field}_{wave}" for field in self._fields for wave in ("sin", "cos"))
+
+    def values(self, positions: NDArray[np.int64]) -> Floats:
+        """Values (n, K) at ``positions``, on the axis or beyond."""
+        if positions.size and (positions.min() < 0 or positions.max() >= len(self._table)):
+            first = int(positions.min())
+            beyond: Floats = self._compute(first, int(positions.max()) + 1)[positions - first]
+            return beyond
+        found: Floats = self._table[positions]
+        return found
+
+    def _compute(self, first: int, last: int) -> Floats:
+        return calendar_covariates(self._axis.times(first, last), self._fields)
+
+
+class CovariateSet:
+    """All covariates of a run, read together for a batch of initial times."""
+
+    def __init__(self, spec: WindowSpec, axis: TimeAxis) -> None:
+        self.spec = spec
+        self._future: list[Covariate] = [
+            CalendarCovariates(axis, option.calendar, spec.horizon) for option in spec.covariates
+        ]
+        self._offsets = np.arange(1 - spec.history, spec.horizon + 1, dtype=np.int64)
+
+    @property
+    def future_channels(self) -> int:
+        """Channels K that are known for the history and for the horizon."""
+        return len(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the future channels, in their order."""
+        return tuple(name for covariate in self._future for name in covariate.names)
+
+    def future(self, init_positions: NDArray[np.int64]) -> Floats | None:
+        """Covariates (B, T + T', K) of the windows around ``init_positions``; None without any."""
+        if not self._future:
+            return None
+        positions = np.asarray(init_positions, np.int64)[:, None] + self._offsets
+        values = [covariate.values(positions.ravel()) for covariate in self._future]
+        return np.concatenate(values, axis=1).reshape(*positions.shape, -1)
+
+
+def calendar_covariates(times: NDArray[Any], fields: Sequence[CalendarField]) -> Floats:
+    """Sine and cosine (n, 2 × fields) of where in its cycle each calendar field of a time is.
+
+    ``hour`` and ``day_of_year`` run on through the day; ``weekday`` and ``month`` stand still
+    within theirs. A year has the days of its calendar (360, 365 or 366).
+
+    Parameters
+    ----------
+    times:
+        numpy datetime64 or cftime objects; fields are in the clock of the stamps.
+    """
+    waves = [
+        wave(2 * np.pi * fraction)
+        for fraction in _fractions(np.asarray(times), fields)
+        for wave in (np.sin, np.cos)
+    ]
+    return np.stack(waves, axis=1).astype(np.float32)
+
+
+def _fractions(times: NDArray[Any], fields: Sequence[CalendarField]) -> Iterator[NDArray[Any]]:
+    """The part of its cycle, in [0, 1), that each field has behind it (n,)."""
+    parts = _cftime_parts(times) if times.dtype == object else _datetime_parts(times)
+    for field in fields:
+        if field == "hour":
+            yield parts.day
+        elif field == "weekday":
+            yield parts.weekday / 7
+        elif field == "month":
+            yield (parts.month - 1) / 12
+        else:
+            yield (parts.day_of_year - 1 + parts.day) / parts.year_length
+
+
+class _Parts(NamedTuple):
+    """Fields of times (n,): ``day`` is the part of the day gone by, Monday is weekday 0."""
+
+    day: NDArray[Any]
+    weekday: NDArray[Any]
+    month: NDArray[Any]
+    day_of_year: NDArray[Any]
+    year_length: NDArray[Any]
+
+
+def _datetime_parts(times: NDArray[Any]) -> _Parts:
+    index = pd.DatetimeIndex(times)
+    seconds = index.hour * 3600 + index.minute * 60 + index.second
+    return _Parts(
+        np.asarray(seconds) / SECONDS_PER_DAY,
+        np.asarray(index.dayofweek),
+        np.asarray(index.month),
+        np.asarray(index.dayofyear),
+        np.where(index.is_leap_year, 366, 365),
+    )
+
+
+def _cftime_parts(times: NDArray[Any]) -> _Parts:
+    seconds = [time.hour * 3600 + time.minute * 60 + time.second for time in times]
+    return _Parts(
+        np.asarray(seconds) / SECONDS_PER_DAY,
+        np.asarray([time.dayofwk for time in times]),
+        np.asarray([time.month for time in times]),
+        np.asarray([time.dayofyr for time in times]),
+        np.asarray([_year_length(time) for time in times]),
+    )
+
+
+def _year_length(time: cftime.datetime) -> int:
+    if time.calendar == "360_day":
+        return 360
+    leap = cftime.is_leap_year(time.year, time.calendar, has_year_zero=time.has_year_zero)
+    return 366 if leap else 365

@@ -1,0 +1,145 @@
+"""Samples as batches of tensors, in physical units, NaN where missing."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from stforecast.models import Covariates, SampleShape
+from stforecast.store import TensorStore
+from stforecast.windows.covariates import CovariateSet
+from stforecast.windows.frames import Frames
+from stforecast.windows.spec import WindowSpec
+from stforecast.windows.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples.
+
+    Attributes
+    ----------
+    history:
+        (B, T, C, H, W) float32 in physical units, NaN where missing.
+    target:
+        (B, T', C, H, W) likewise; None when it is not asked for.
+    covariates:
+        What else is known; None without covariates.
+    index:
+        (B, 2): sequence and position of the initial time.
+    """
+
+    history: Tensor
+    target: Tensor | None
+    covariates: Covariates | None
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+    @property
+    def history_mask(self) -> Tensor:
+        """(B, T, C, H, W): True where the history holds a value."""
+        return ~torch.isnan(self.history)
+
+    @property
+    def target_mask(self) -> Tensor | None:
+        """(B, T', C, H, W): True where the target holds a value."""
+        return None if self.target is None else ~torch.isnan(self.target)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        """The batch on another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, from which copies to a GPU overlap with its work."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Any) -> "Batch":
+        def maybe(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else change(tensor)
+
+        covariates = self.covariates
+        if covariates is not None:
+            covariates = replace(
+                covariates,
+                past=maybe(covariates.past),
+                future=maybe(covariates.future),
+                static=maybe(covariates.static),
+            )
+        return Batch(change(self.history), maybe(self.target), covariates, change(self.index))
+
+
+class WindowDataset(Dataset[Batch]):
+    """The samples of one part of the record.
+
+    Indexing with one number or with many gives a :class:`Batch`: samples are assembled together,
+    not one by one.
+
+    Parameters
+    ----------
+    store, spec:
+        The data and the windows cut from it.
+    samples:
+        (n, 2) sequence and position of the initial time, or (n,) positions in the only sequence.
+    frames:
+        Reads the frames; shared by the datasets of a run, so that a record in memory is there once.
+    target:
+        Whether the batches have targets. Without, only the history need exist.
+    """
+
+    def __init__(
+        self,
+        store: TensorStore,
+        spec: WindowSpec,
+        samples: ArrayLike,
+        frames: Frames | None = None,
+        target: bool = True,
+    ) -> None:
+        chosen = np.asarray(samples, np.int64)
+        if chosen.ndim == 1:
+            chosen = np.stack([np.zeros_like(chosen), chosen], axis=1)
+        self.samples: NDArray[np.int64] = chosen
+        self.spec = spec
+        self.target = target
+        self.frames = Frames(store) if frames is None else frames
+        self.covariates = CovariateSet(spec, store.axis)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int | ArrayLike) -> Batch:
+        chosen = self.samples[np.atleast_1d(np.asarray(index, np.int64))]
+        sequences, inits = chosen[:, 0], chosen[:, 1]
+        history, horizon = self.spec.history, self.spec.horizon
+        before = inits[:, None] + np.arange(1 - history, 1)
+        after = inits[:, None] + np.arange(1, horizon + 1)
+        known = self.covariates.future(inits)
+        return Batch(
+            history=self.frames.gather(sequences, before),
+            target=self.frames.gather(sequences, after) if self.target else None,
+            covariates=None if known is None else Covariates(future=torch.from_numpy(known)),
+            index=torch.from_numpy(chosen),
+        )
+
+
+def sample_shape(store: TensorStore, spec: WindowSpec, statistics: Statistics) -> SampleShape:
+    """Sizes of what a model is given: masks stand among the past channels where cells go missing.
+
+    Which channels have masks is decided by the training period, so that a run always has the same.
+    """
+    _, channels, height, width = store.shape
+    return SampleShape(
+        in_steps=spec.history,
+        out_steps=spec.horizon,
+        channels=channels,
+        height=height,
+        width=width,
+        past_channels=int(statistics.missing.sum()),
+        future_channels=CovariateSet(spec, store.axis).future_channels,
+        periodic_x=store.grid.is_periodic,
+    )

@@ -1,0 +1,115 @@
+"""Frames of a store by position: from memory where the record fits, else from the store.
+
+A batch is gathered by index at once, never sample by sample; frames that several windows share are
+read from the store once.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Final
+
+import dask
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from stforecast.store import TensorStore
+
+CACHE_BYTES: Final = 2 * 2**30
+BLOCK_BYTES: Final = 64 * 2**20
+
+
+class Frames:
+    """Reads frames of a store, wherever they are kept.
+
+    Parameters
+    ----------
+    store:
+        The store.
+    cache_bytes:
+        Largest record to hold in memory; by default 2 GiB, or a quarter of the machine's memory if
+        that is less. 0 reads everything from the store.
+    progress:
+        Called with the steps loaded so far and their number, while the record is loaded.
+    """
+
+    def __init__(
+        self,
+        store: TensorStore,
+        cache_bytes: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.shape = store.shape
+        self.n_sequences = store.n_sequences
+        limit = default_cache_bytes() if cache_bytes is None else cache_bytes
+        size = 4 * self.n_sequences * int(np.prod(self.shape))
+        self._cache = self._load(progress) if size <= limit else None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the whole record is held in memory."""
+        return self._cache is not None
+
+    def read(self, start: int, stop: int, sequence: int = 0) -> NDArray[np.float32]:
+        """Frames ``start`` to ``stop`` (n, C, H, W) of one sequence, NaN where missing."""
+        if self._cache is None:
+            return self._from_store(start, stop, sequence)
+        first = sequence * self.shape[0]
+        return self._cache[first + start : first + stop].numpy().copy()
+
+    def gather(self, sequences: ArrayLike, positions: ArrayLike) -> Tensor:
+        """Frames (B, L, C, H, W) at ``positions`` (B, L) of ``sequences`` (B,), float32."""
+        index = np.asarray(positions, np.int64)
+        flat = (np.asarray(sequences, np.int64)[:, None] * self.shape[0] + index).ravel()
+        if self._cache is None:
+            frames = self._gather_from_store(flat)
+        else:
+            frames = self._cache.index_select(0, torch.from_numpy(flat))
+        return frames.view(*index.shape, *self.shape[1:])
+
+    def _load(self, progress: Callable[[int, int], None] | None) -> Tensor:
+        steps = self.shape[0]
+        cache = torch.empty((self.n_sequences * steps, *self.shape[1:]))
+        block = max(1, BLOCK_BYTES // (4 * int(np.prod(self.shape[1:]))))
+        done = 0
+        for sequence in range(self.n_sequences):
+            for start in range(0, steps, block):
+                stop = min(start + block, steps)
+                frames = torch.from_numpy(self._from_store(start, stop, sequence))
+                cache[sequence * steps + start : sequence * steps + stop] = frames
+                done += stop - start
+                if progress is not None:
+                    progress(done, self.n_sequences * steps)
+        return cache
+
+    def _gather_from_store(self, flat: NDArray[np.int64]) -> Tensor:
+        """Read each run of neighbouring frames once, then pick from them."""
+        wanted, inverse = np.unique(flat, return_inverse=True)
+        steps = self.shape[0]
+        new_run = (np.diff(wanted) > 1) | (wanted[1:] % steps == 0)
+        runs = np.split(wanted, np.flatnonzero(new_run) + 1)
+        frames = [
+            self._from_store(int(run[0] % steps), int(run[-1] % steps) + 1, int(run[0] // steps))
+            for run in runs
+        ]
+        read = torch.from_numpy(frames[0] if len(frames) == 1 else np.concatenate(frames))
+        return read.index_select(0, torch.from_numpy(inverse))
+
+    def _from_store(self, start: int, stop: int, sequence: int) -> NDArray[np.float32]:
+        # A forked loader has dask's threads only in name: it reads by itself.
+        alone = get_worker_info() is not None
+        with dask.config.set(scheduler="synchronous") if alone else nullcontext():
+            return self.store.read(start, stop, sequence)
+
+
+def default_cache_bytes() -> int:
+    """Bytes of a record that may be held in memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return CACHE_BYTES
+    return min(CACHE_BYTES, memory // 4)

@@ -1,0 +1,91 @@
+"""What makes one sample, with every length counted in steps of the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stforecast.errors import RunError
+from stforecast.options import CalendarCovariate, WindowOptions
+from stforecast.timeaxis import TimeStep
+
+Departure = Literal["none", "last_frame", "history_mean"]
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """One sample: ``history`` frames up to and including the initial time, ``horizon`` after it.
+
+    Attributes
+    ----------
+    history, horizon:
+        Lengths T and T' in steps.
+    departure:
+        What is subtracted from history and target, and added back to the forecast.
+    covariates:
+        What else the model is told, in the order of its channels.
+    """
+
+    history: int
+    horizon: int
+    departure: Departure = "none"
+    covariates: tuple[CalendarCovariate, ...] = ()
+
+    @property
+    def span(self) -> int:
+        """Steps from the first frame read to the last one forecast, both included."""
+        return self.history_needed + self.horizon
+
+    @property
+    def history_needed(self) -> int:
+        """Steps up to and including the initial time that a forecast needs."""
+        return self.history
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the card of a run."""
+        return {
+            "history": self.history,
+            "horizon": self.horizon,
+            "departure": self.departure,
+            "covariates": [covariate.model_dump() for covariate in self.covariates],
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "WindowSpec":
+        """Inverse of :meth:`to_json`; RunError when a value is missing or wrong."""
+        try:
+            parsed = _SpecOnCard.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in ("windows", *first["loc"]))
+            raise RunError(
+                f"the card of the run is damaged at {where!r} ({first['msg'].lower()}); "
+                "train the run again"
+            ) from error
+        return cls(parsed.history, parsed.horizon, parsed.departure, tuple(parsed.covariates))
+
+
+class _SpecOnCard(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    history: int = Field(ge=1)
+    horizon: int = Field(ge=1)
+    departure: Departure
+    covariates: list[CalendarCovariate]
+
+
+def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:
+    """The windows asked for, in steps of the data.
+
+    Raises
+    ------
+    StForecastError
+        A length is below one step or not a whole number of steps.
+    """
+    return WindowSpec(
+        history=step.steps(options.history, "history"),
+        horizon=step.steps(options.horizon, "horizon"),
+        departure=options.departure,
+        covariates=tuple(options.covariates),
+    )

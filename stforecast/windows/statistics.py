@@ -1,0 +1,239 @@
+"""Statistics of the training period: what normalises a run's data, now and for ever after.
+
+Read in blocks, so that memory stays flat, and merged in float64 by the pairwise update of Chan,
+Golub & LeVeque (1983), which loses no digits when the mean is large beside the spread
+(temperatures in kelvin, pressures in pascal).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.errors import DataError, RunError
+from stforecast.windows.samples import SteppedStore, list_samples
+from stforecast.windows.spec import Departure, WindowSpec
+from stforecast.windows.splits import Splits
+
+BLOCK_BYTES = 64 * 2**20
+DEPARTURE_SAMPLES = 4096
+
+Floats = NDArray[np.float64]
+
+
+class FrameSource(Protocol):
+    """Whatever reads frames: a tensor store, or its copy in memory."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(time, channel, y, x)."""
+
+    def read(self, start: int, stop: int, sequence: int = 0) -> NDArray[np.float32]:
+        """Frames ``start`` to ``stop`` (n, C, H, W), NaN where missing."""
+
+
+class SampleStore(FrameSource, SteppedStore, Protocol):
+    """What of a tensor store is asked here."""
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Per channel, over the training period's cells that hold a value; float64 arrays (C,).
+
+    Attributes
+    ----------
+    mean, std, minimum, maximum, count:
+        In the units of the channel; std with denominator n.
+    missing:
+        Whether a present time of the training period lacks cells of this channel.
+    departure_scale:
+        Root mean square of the departures ``target - reference`` over the training windows, None
+        without departures. About zero and not about their mean, so that a steady trend has a scale.
+    """
+
+    mean: Floats
+    std: Floats
+    minimum: Floats
+    maximum: Floats
+    count: NDArray[np.int64]
+    missing: NDArray[np.bool_]
+    departure_scale: Floats | None = None
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """(C,): the channel has one value, up to float32; it is then shifted and not scaled."""
+        largest = np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+        return np.asarray(self.std <= np.finfo(np.float32).eps * largest)
+
+    @property
+    def scale(self) -> Floats:
+        """(C,): what the channels are divided by, the std or 1 where a channel is constant."""
+        return np.where(self.constant, 1.0, self.std)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the card of a run."""
+        return {
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "minimum": self.minimum.tolist(),
+            "maximum": self.maximum.tolist(),
+            "count": self.count.tolist(),
+            "missing": self.missing.tolist(),
+            "departure_scale": (
+                None if self.departure_scale is None else self.departure_scale.tolist()
+            ),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Statistics":
+        """Inverse of :meth:`to_json`; RunError when a value is missing or wrong."""
+        try:
+            departure = values["departure_scale"]
+            return cls(
+                mean=np.asarray(values["mean"], np.float64),
+                std=np.asarray(values["std"], np.float64),
+                minimum=np.asarray(values["minimum"], np.float64),
+                maximum=np.asarray(values["maximum"], np.float64),
+                count=np.asarray(values["count"], np.int64),
+                missing=np.asarray(values["missing"], np.bool_),
+                departure_scale=None if departure is None else np.asarray(departure, np.float64),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"the card of the run is damaged in its statistics ({error}); train the run again"
+            ) from error
+
+
+def compute_statistics(
+    store: SampleStore, spec: WindowSpec, splits: Splits, frames: FrameSource | None = None
+) -> Statistics:
+    """Statistics of the training part of ``splits``, and of nothing else.
+
+    Departures are taken from at most ``DEPARTURE_SAMPLES`` windows, evenly spread over the period.
+    ``frames`` reads the same data from memory, if it is there.
+
+    Raises
+    ------
+    DataError
+        A channel has no value in the training period, or an infinite one.
+    """
+    source = store if frames is None else frames
+    moments = _Moments(store.shape[1])
+    start, stop = splits.train
+    for sequence in splits.sequences_of("train"):
+        for first, last in _blocks(start, stop, _block_length(store.shape)):
+            present = store.present[first:last]
+            moments.add(source.read(first, last, sequence)[present])
+    for name, count, total in zip(store.channels, moments.count, moments.m2, strict=True):
+        if count == 0:
+            raise DataError(
+                f"variable {name!r} has no value in the training period; "
+                "choose other periods in data.split or leave the variable out"
+            )
+        if not np.isfinite(total):
+            raise DataError(
+                f"variable {name!r} holds infinite values in the training period; "
+                "mark them as missing in the source"
+            )
+    departure_scale = None
+    if spec.departure != "none":
+        departure_scale = _departure_scale(source, spec, list_samples(store, spec, splits, "train"))
+    return Statistics(
+        mean=moments.mean,
+        std=np.sqrt(moments.m2 / moments.count),
+        minimum=moments.minimum,
+        maximum=moments.maximum,
+        count=moments.count,
+        missing=moments.missing,
+        departure_scale=departure_scale,
+    )
+
+
+def reference_frame(history: NDArray[Any], departure: Departure) -> NDArray[Any]:
+    """What departures are taken from: the last value or the mean of each cell's history.
+
+    ``history`` is (T, ...); a cell whose last frame is missing falls back on its last valid frame,
+    the mean is that of the valid frames, and a cell without any stays missing.
+    """
+    valid = ~np.isnan(history)
+    if departure == "history_mean":
+        count = valid.sum(axis=0)
+        total = np.where(valid, history, 0).sum(axis=0)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    reference = np.asarray(history[0])
+    for frame in history[1:]:
+        reference = np.where(np.isnan(frame), reference, frame)
+    return reference
+
+
+class _Moments:
+    """Count, mean and sum of squared deviations of each channel, merged block by block."""
+
+    def __init__(self, channels: int) -> None:
+        self.count = np.zeros(channels, np.int64)
+        self.mean = np.zeros(channels)
+        self.m2 = np.zeros(channels)
+        self.minimum = np.full(channels, np.inf)
+        self.maximum = np.full(channels, -np.inf)
+        self.missing = np.zeros(channels, np.bool_)
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Take in a block (n, C, H, W)."""
+        for channel in range(block.shape[1]):
+            values = block[:, channel]
+            valid = ~np.isnan(values)
+            kept = values[valid].astype(np.float64)
+            self.missing[channel] |= kept.size < values.size
+            if kept.size:
+                self._merge(channel, kept)
+
+    def _merge(self, channel: int, values: Floats) -> None:
+        with np.errstate(invalid="ignore"):  # infinite values show in m2 and are named later
+            mean = values.mean()
+            m2 = np.square(values - mean).sum()
+            before = self.count[channel]
+            total = before + values.size
+            shift = mean - self.mean[channel]
+            self.mean[channel] += shift * (values.size / total)
+            self.m2[channel] += m2 + shift**2 * (before * values.size / total)
+        self.count[channel] = total
+        self.minimum[channel] = min(self.minimum[channel], values.min())
+        self.maximum[channel] = max(self.maximum[channel], values.max())
+
+
+def _departure_scale(
+    source: FrameSource, spec: WindowSpec, samples: NDArray[np.int64]
+) -> Floats | None:
+    """Root mean square of ``target - reference`` per channel (C,)."""
+    chosen = samples
+    if len(samples) > DEPARTURE_SAMPLES:
+        spread = np.linspace(0, len(samples) - 1, DEPARTURE_SAMPLES).round().astype(np.int64)
+        chosen = samples[spread]
+    squares = np.zeros(source.shape[1])
+    count = np.zeros(source.shape[1], np.int64)
+    for sequence, init in chosen:
+        window = source.read(init - spec.history + 1, init + spec.horizon + 1, int(sequence))
+        window = window.astype(np.float64)
+        reference = reference_frame(window[: spec.history], spec.departure)
+        departures = window[spec.history :] - reference
+        valid = ~np.isnan(departures)
+        squares += np.square(np.where(valid, departures, 0)).sum(axis=(0, 2, 3))
+        count += valid.sum(axis=(0, 2, 3))
+    scale = np.sqrt(squares / np.maximum(count, 1))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _block_length(shape: tuple[int, int, int, int]) -> int:
+    _, channels, height, width = shape
+    return max(1, BLOCK_BYTES // (4 * channels * height * width))
+
+
+def _blocks(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
+    for first in range(start, stop, length):
+        yield first, min(first + length, stop)

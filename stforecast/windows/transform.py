@@ -1,0 +1,183 @@
+"""Physical values to what a model sees, and back: one invertible place for training and forecast.
+
+Encoding subtracts the reference of the departures (or the mean of the training period), divides by
+the scale and puts zero, which is the mean or no departure, where a cell is missing. Decoding is the
+exact inverse and keeps forecasts within each channel's bounds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from stforecast.card import RunCard
+from stforecast.errors import RunError
+from stforecast.models import Covariates
+from stforecast.store import ChannelMeta
+from stforecast.windows.spec import Departure, WindowSpec
+from stforecast.windows.statistics import Statistics
+
+
+class TransformState(NamedTuple):
+    """What decoding needs to know of a sample's history.
+
+    Attributes
+    ----------
+    reference:
+        (B, 1, C, H, W) physical values that were subtracted, or (C, 1, 1) when they are the mean.
+    known:
+        (B, 1, C, H, W): False where the whole history of a cell is missing, and so its forecast.
+    """
+
+    reference: Tensor
+    known: Tensor
+
+
+class Encoded(NamedTuple):
+    """A history as the model sees it.
+
+    Attributes
+    ----------
+    history:
+        (B, T, C, H, W) normalised float32 without NaN.
+    mask:
+        (B, T, P, H, W), 1 where a cell holds a value, for the channels with missing cells in the
+        training period; None without such channels.
+    state:
+        What :meth:`Transform.encode_target` and :meth:`Transform.decode` need.
+    """
+
+    history: Tensor
+    mask: Tensor | None
+    state: TransformState
+
+
+class Transform(nn.Module):
+    """Normalisation, departures, missing cells and bounds of a run's channels.
+
+    A module for the sake of ``.to(device)``; its buffers are on the run's card and not among its
+    weights.
+
+    Parameters
+    ----------
+    statistics:
+        Those of the training period.
+    departure:
+        What is subtracted from history and target besides.
+    minimum, maximum:
+        Bounds (C,) in physical units; None for a channel or for all without.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    minimum: Tensor
+    maximum: Tensor
+    masked: Tensor
+
+    def __init__(
+        self,
+        statistics: Statistics,
+        departure: Departure = "none",
+        minimum: Sequence[float | None] | None = None,
+        maximum: Sequence[float | None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.departure = departure
+        scale = statistics.scale
+        if departure != "none":
+            if statistics.departure_scale is None:
+                raise RunError(
+                    f"the run has no scale for departures from {departure}; train it again"
+                )
+            scale = statistics.departure_scale
+        channels = len(statistics.mean)
+        self._keep("mean", statistics.mean)
+        self._keep("scale", scale)
+        self._keep("minimum", _bounds(minimum, channels, -np.inf))
+        self._keep("maximum", _bounds(maximum, channels, np.inf))
+        masked = torch.from_numpy(np.flatnonzero(statistics.missing))
+        self.register_buffer("masked", masked, persistent=False)
+        self.mask_channels = len(masked)
+
+    @classmethod
+    def create(
+        cls, statistics: Statistics, spec: WindowSpec, channels: Sequence[ChannelMeta]
+    ) -> "Transform":
+        """The transform of a run that is being trained on ``channels``."""
+        minimum = [channel.minimum for channel in channels]
+        maximum = [channel.maximum for channel in channels]
+        return cls(statistics, spec.departure, minimum, maximum)
+
+    @classmethod
+    def from_card(cls, card: RunCard) -> "Transform":
+        """The transform of a trained run; RunError when its card is damaged."""
+        statistics = Statistics.from_json(card.statistics)
+        return cls.create(statistics, WindowSpec.from_json(card.windows), card.channels)
+
+    def _keep(self, name: str, values: ArrayLike) -> None:
+        buffer = torch.as_tensor(np.asarray(values, np.float32))[:, None, None]
+        self.register_buffer(name, buffer, persistent=False)
+
+    def encode(self, history: Tensor) -> Encoded:
+        """Physical history (B, T, C, H, W), NaN where missing, as the model sees it."""
+        history = history.float()
+        valid = ~torch.isnan(history)
+        known = valid.any(dim=1, keepdim=True)
+        reference = self._reference(history, valid)
+        normalised = torch.where(valid, (history - reference) / self.scale, 0.0)
+        mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
+        return Encoded(normalised, mask, TransformState(reference, known))
+
+    def inputs(
+        self, history: Tensor, covariates: Covariates | None
+    ) -> tuple[Tensor, Covariates | None, TransformState]:
+        """What a model is given: :meth:`encode`, with the mask as the last past channels."""
+        normalised, mask, state = self.encode(history)
+        if mask is not None:
+            covariates = covariates or Covariates()
+            past = mask if covariates.past is None else torch.cat([covariates.past, mask], dim=2)
+            covariates = replace(covariates, past=past)
+        return normalised, covariates, state
+
+    def encode_target(self, target: Tensor, state: TransformState) -> tuple[Tensor, Tensor]:
+        """Normalised target (B, T', C, H, W) and its mask, True where it counts in the loss.
+
+        A cell counts where it holds a value and its forecast is not missing.
+        """
+        target = target.float()
+        mask = ~torch.isnan(target) & state.known
+        return torch.where(mask, (target - state.reference) / self.scale, 0.0), mask
+
+    def decode(self, prediction: Tensor, state: TransformState) -> Tensor:
+        """Physical float32 values of a normalised prediction (B, [M,] T', C, H, W).
+
+        Within each channel's bounds, NaN where the whole history of the cell is missing.
+        """
+        reference, known = state
+        if prediction.ndim == 6:  # members
+            known = known.unsqueeze(1)
+            reference = reference if self.departure == "none" else reference.unsqueeze(1)
+        physical = prediction.float() * self.scale + reference
+        return torch.where(known, physical.clamp(self.minimum, self.maximum), torch.nan)
+
+    def _reference(self, history: Tensor, valid: Tensor) -> Tensor:
+        """Values that history and target are departures from; the mean where there are none."""
+        if self.departure == "none":
+            return self.mean
+        if self.departure == "history_mean":
+            count = valid.sum(dim=1, keepdim=True)
+            total = torch.where(valid, history, 0.0).sum(dim=1, keepdim=True)
+            return torch.where(count > 0, total / count.clamp(min=1), self.mean)
+        reference = self.mean.expand_as(history[:, 0])
+        for step in range(history.shape[1]):
+            reference = torch.where(valid[:, step], history[:, step], reference)
+        return reference.unsqueeze(1)
+
+
+def _bounds(bounds: Sequence[float | None] | None, channels: int, default: float) -> list[float]:
+    given = bounds if bounds is not None else [None] * channels
+    return [default if bound is None else bound for bound in given]
