@@ -1,6 +1,18 @@
 """What all option sections have in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+Item = TypeVar("Item")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (str, int)) else value
+
+
+OneOrMore = Annotated[list[Item], BeforeValidator(_as_list)]
+"""A list; a single item may stand without its brackets."""
 
 
 class Options(BaseModel):

@@ -4,21 +4,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stforecast.options.base import Options
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+from stforecast.options.base import OneOrMore, Options
 
 
 def _named_variables(value: Any) -> Any:
     """A bare list of names is short for a mapping with no further options."""
     if isinstance(value, str):
         value = [value]
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         return {name: {} for name in value}
     if isinstance(value, dict):
         return {name: {} if options is None else options for name, options in value.items()}
+    return value
+
+
+def _as_dates(value: Any) -> Any:
+    """A date alone is a period of itself, and a year that YAML read as a number is a date too."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        value = (value, value)
+    if isinstance(value, (list, tuple)):
+        return tuple(str(date) if type(date) is int else date for date in value)
     return value
 
 
@@ -61,14 +66,14 @@ class RegionOptions(Options):
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Period = tuple[str, str]
+Period = Annotated[tuple[str, str], BeforeValidator(_as_dates)]
 
 
 class SplitOptions(Options):
     """Periods of training, validation and test: fractions of the record, in this order, or dates.
 
     A date may be as short as its precision (``2012``, ``2012-12``, ``2012-12-31``): both ends of a
-    period include all of it.
+    period include all of it, and a date alone is a period.
     """
 
     train: Period | Fraction | None = None
@@ -87,7 +92,7 @@ class SplitOptions(Options):
 class DataOptions(Options):
     """Files, and what of them becomes the tensor store."""
 
-    files: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    files: OneOrMore[str] = Field(
         default_factory=list,
         description="paths or patterns, relative to the experiment file; package:NAME/PATH is a "
         "file inside an installed Python package",

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stforecast.options.base import Options
+from stforecast.options.base import OneOrMore, Options
 
 ReferenceName = Literal[
     "persistence",
@@ -29,11 +29,11 @@ def _lead_time() -> list[Group]:
 class VerificationOptions(Options):
     """What a forecast is held against."""
 
-    references: list[ReferenceName] = Field(
+    references: OneOrMore[ReferenceName] = Field(
         default_factory=_default_references,
         description="forecasts that cost nothing; hour_of_week is the climatology of traffic",
     )
-    by: list[Group] = Field(
+    by: OneOrMore[Group] = Field(
         default_factory=_lead_time,
         description="scores apart by these; all but lead_time are of the valid time",
     )
@@ -43,8 +43,8 @@ class VerificationOptions(Options):
 class MapOptions(Options):
     """How maps look."""
 
-    variables: list[str] | None = Field(None, description="variables to draw; all by default")
-    lead_time: list[int | str] | None = Field(
+    variables: OneOrMore[str] | None = Field(None, description="variables to draw; all by default")
+    lead_time: OneOrMore[int | str] | None = Field(
         None, description="lead times to draw, in steps or as durations; up to four by default"
     )
     overlay: str | None = Field(None, description="GeoJSON file or shapefile drawn over each map")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stforecast.options.base import Options
+from stforecast.options.base import OneOrMore, Options
 
 CalendarField = Literal["hour", "weekday", "month", "day_of_year"]
 Steps = int | str
@@ -13,7 +13,7 @@ Steps = int | str
 class CalendarCovariate(Options):
     """Calendar fields of each valid time as sine and cosine, in the clock of the stamps."""
 
-    calendar: list[CalendarField] = Field(min_length=1)
+    calendar: OneOrMore[CalendarField] = Field(min_length=1)
 
 
 class WindowOptions(Options):
