@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, however slow the machine.
+settings.register_profile("stforecast", derandomize=True, deadline=None)
+settings.load_profile("stforecast")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

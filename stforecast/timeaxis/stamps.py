@@ -54,7 +54,8 @@ def normalise_stamps(times: ArrayLike) -> NDArray[Any]:
         except (TypeError, ValueError):
             raise DataError("the time axis holds values that are not dates") from None
     if flat.size and all(
-        stamp.calendar in _CIVIL and (stamp.year, stamp.month, stamp.day) >= _REFORM
+        stamp.calendar == GREGORIAN
+        or (stamp.calendar in _CIVIL and (stamp.year, stamp.month, stamp.day) >= _REFORM)
         for stamp in flat
     ):
         epoch = _epoch(flat[0].calendar, flat[0].has_year_zero)
@@ -123,7 +124,8 @@ class Clock:
         stamps = normalise_stamps(times)
         if stamps.size == 0:
             return np.zeros(stamps.shape, np.int64)
-        if stamps.dtype.kind == "M" and self.unit is not None:
+        if stamps.dtype.kind == "M" and (self.unit is not None or self.calendar in _CIVIL):
+            # from the reform on, which the epoch is, civil calendars count alike
             return stamps.astype("datetime64[us]").astype(np.int64)
         calendar = calendar_of(stamps)
         if stamps.dtype.kind == "O" and calendar == self.calendar:

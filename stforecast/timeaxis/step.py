@@ -201,8 +201,10 @@ def find_anchor(
     Few stamps may fit several rules; `likely` is tried first.
     """
     start = int(micros[0])
-    rules: tuple[Anchor, ...] = ("same", "end", "mid", "mid-day")
-    for anchor in sorted(rules, key=lambda rule: rule != likely):
+    rules: list[Anchor] = ["end", "same", "mid", "mid-day"]
+    if likely != "same":  # which is what a step has before its stamps are known
+        rules = [likely, *rules]
+    for anchor in rules:
         if anchor == "end" and not _is_last_day(clock, start):
             continue
         positions = nearest_positions(clock, start, months, anchor, micros)
@@ -228,7 +230,8 @@ def nearest_positions(
     begin = clock.month_starts(index)
     fraction = (np.append(micros, start) - begin) / (clock.month_starts(index + 1) - begin)
     decimal = index + fraction
-    return np.rint((decimal[:-1] - decimal[-1]) / months).astype(np.int64)
+    rounded: Integers = np.rint((decimal[:-1] - decimal[-1]) / months).astype(np.int64)
+    return rounded
 
 
 def slack(step: int) -> int:
