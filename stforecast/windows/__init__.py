@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stforecast.windows.covariates import CovariateSet, calendar_covariates
-    from stforecast.windows.dataset import Batch, WindowDataset, sample_shape
+    from stforecast.windows.dataset import Batch, WindowDataset, covariates_at, sample_shape
     from stforecast.windows.frames import Frames
     from stforecast.windows.loader import ResumableLoader
     from stforecast.windows.samples import init_positions, list_samples
@@ -30,6 +30,7 @@ _HOME = {
     "WindowSpec": "spec",
     "calendar_covariates": "covariates",
     "compute_statistics": "statistics",
+    "covariates_at": "dataset",
     "init_positions": "samples",
     "resolve_splits": "splits",
     "resolve_windows": "spec",
@@ -49,6 +50,7 @@ __all__ = [
     "WindowSpec",
     "calendar_covariates",
     "compute_statistics",
+    "covariates_at",
     "init_positions",
     "list_samples",
     "resolve_splits",

@@ -24,21 +24,15 @@ SECONDS_PER_DAY: Final = 86_400
 
 
 class Covariate(Protocol):
-    """One source of covariates.
-
-    Attributes
-    ----------
-    kind:
-        What may be known of it when a forecast starts.
-    names:
-        One per channel.
-    """
+    """One source of covariates."""
 
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> Kind:
+        """What may be known of it when a forecast starts."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """One name for each of the K channels."""
 
     def values(self, positions: NDArray[np.int64]) -> Floats:
         """Values (n, K) or (n, K, H, W) at positions of the time axis, which may lie beyond it."""
@@ -73,32 +67,53 @@ class CalendarCovariates:
 
 
 class CovariateSet:
-    """All covariates of a run, read together for a batch of initial times."""
+    """All covariates of a run, read together for a batch of initial times.
 
-    def __init__(self, spec: WindowSpec, axis: TimeAxis) -> None:
-        self.spec = spec
-        self._future: list[Covariate] = [
-            CalendarCovariates(axis, option.calendar, spec.horizon) for option in spec.covariates
-        ]
-        self._offsets = np.arange(1 - spec.history, spec.horizon + 1, dtype=np.int64)
+    Here, and nowhere else, is decided which times of a covariate a forecast may see.
+    """
 
-    @property
-    def future_channels(self) -> int:
-        """Channels K that are known for the history and for the horizon."""
-        return len(self.names)
+    def __init__(self, spec: WindowSpec, sources: Sequence[Covariate]) -> None:
+        self.sources = tuple(sources)
+        to_now = np.arange(1 - spec.history, 1, dtype=np.int64)
+        self._offsets: dict[Kind, NDArray[np.int64]] = {
+            "past": to_now,
+            "future": np.arange(1 - spec.history, spec.horizon + 1, dtype=np.int64),
+            "static": to_now[-1:],
+        }
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the future channels, in their order."""
-        return tuple(name for covariate in self._future for name in covariate.names)
+    @classmethod
+    def of(cls, spec: WindowSpec, axis: TimeAxis) -> "CovariateSet":
+        """The covariates that ``spec`` asks for."""
+        return cls(
+            spec,
+            [CalendarCovariates(axis, item.calendar, spec.horizon) for item in spec.covariates],
+        )
 
-    def future(self, init_positions: NDArray[np.int64]) -> Floats | None:
-        """Covariates (B, T + T', K) of the windows around ``init_positions``; None without any."""
-        if not self._future:
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """Names of the channels of one kind, in their order."""
+        return tuple(
+            name for source in self.sources if source.kind == kind for name in source.names
+        )
+
+    def values(self, kind: Kind, init_positions: NDArray[np.int64]) -> Floats | None:
+        """Covariates of one kind around initial times (B,); None where there are none.
+
+        Past (B, T, P, H, W), future (B, T + T', K) or (B, T + T', K, H, W), static (B, S, H, W);
+        H and W are 1 for past and static ones that are the same in all cells.
+        """
+        sources = [source for source in self.sources if source.kind == kind]
+        if not sources:
             return None
-        positions = np.asarray(init_positions, np.int64)[:, None] + self._offsets
-        values = [covariate.values(positions.ravel()) for covariate in self._future]
-        return np.concatenate(values, axis=1).reshape(*positions.shape, -1)
+        positions = np.asarray(init_positions, np.int64)[:, None] + self._offsets[kind]
+        parts = [source.values(positions.ravel()) for source in sources]
+        if kind != "future" or any(part.ndim == 4 for part in parts):
+            parts = [part if part.ndim == 4 else part[:, :, None, None] for part in parts]
+            grid = np.broadcast_shapes(*(part.shape[2:] for part in parts))
+            parts = [np.broadcast_to(part, (*part.shape[:2], *grid)) for part in parts]
+        joined = np.concatenate(parts, axis=1)
+        if kind == "static":
+            return joined
+        return joined.reshape(*positions.shape, *joined.shape[1:])
 
 
 def calendar_covariates(times: NDArray[Any], fields: Sequence[CalendarField]) -> Floats:

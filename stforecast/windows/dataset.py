@@ -1,7 +1,7 @@
 """Samples as batches of tensors, in physical units, NaN where missing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from stforecast.models import Covariates, SampleShape
 from stforecast.store import TensorStore
-from stforecast.windows.covariates import CovariateSet
+from stforecast.windows.covariates import CovariateSet, Kind
 from stforecast.windows.frames import Frames
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.statistics import Statistics
@@ -51,15 +51,16 @@ class Batch:
         """(B, T', C, H, W): True where the target holds a value."""
         return None if self.target is None else ~torch.isnan(self.target)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """The batch on another device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+    def to(self, device: torch.device | str, non_blocking: bool | None = None) -> "Batch":
+        """The batch on another device; without waiting for it, by default, if it is pinned."""
+        no_wait = self.history.is_pinned() if non_blocking is None else non_blocking
+        return self._map(lambda tensor: tensor.to(device, non_blocking=no_wait))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory, from which copies to a GPU overlap with its work."""
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def _map(self, change: Any) -> "Batch":
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         def maybe(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else change(tensor)
 
@@ -88,6 +89,7 @@ class WindowDataset(Dataset[Batch]):
         (n, 2) sequence and position of the initial time, or (n,) positions in the only sequence.
     frames:
         Reads the frames; shared by the datasets of a run, so that a record in memory is there once.
+        By default they are read from the store as they are needed.
     target:
         Whether the batches have targets. Without, only the history need exist.
     """
@@ -106,8 +108,8 @@ class WindowDataset(Dataset[Batch]):
         self.samples: NDArray[np.int64] = chosen
         self.spec = spec
         self.target = target
-        self.frames = Frames(store) if frames is None else frames
-        self.covariates = CovariateSet(spec, store.axis)
+        self.frames = Frames(store, cache_bytes=0) if frames is None else frames
+        self.covariates = CovariateSet.of(spec, store.axis)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -118,13 +120,30 @@ class WindowDataset(Dataset[Batch]):
         history, horizon = self.spec.history, self.spec.horizon
         before = inits[:, None] + np.arange(1 - history, 1)
         after = inits[:, None] + np.arange(1, horizon + 1)
-        known = self.covariates.future(inits)
         return Batch(
             history=self.frames.gather(sequences, before),
             target=self.frames.gather(sequences, after) if self.target else None,
-            covariates=None if known is None else Covariates(future=torch.from_numpy(known)),
+            covariates=covariates_at(self.covariates, inits, self.frames.shape[2:]),
             index=torch.from_numpy(chosen),
         )
+
+
+def covariates_at(
+    covariates: CovariateSet, init_positions: ArrayLike, grid: tuple[int, int]
+) -> Covariates | None:
+    """What a model is told at some initial times (B,), on or beyond the axis; None if nothing."""
+    if not covariates.sources:
+        return None
+    inits = np.asarray(init_positions, np.int64)
+
+    def tensor(kind: Kind) -> Tensor | None:
+        values = covariates.values(kind, inits)
+        if values is None:
+            return None
+        on_cells = torch.from_numpy(values)
+        return on_cells if kind == "future" else on_cells.expand(*on_cells.shape[:-2], *grid)
+
+    return Covariates(past=tensor("past"), future=tensor("future"), static=tensor("static"))
 
 
 def sample_shape(store: TensorStore, spec: WindowSpec, statistics: Statistics) -> SampleShape:
@@ -133,13 +152,15 @@ def sample_shape(store: TensorStore, spec: WindowSpec, statistics: Statistics) -
     Which channels have masks is decided by the training period, so that a run always has the same.
     """
     _, channels, height, width = store.shape
+    covariates = CovariateSet.of(spec, store.axis)
     return SampleShape(
         in_steps=spec.history,
         out_steps=spec.horizon,
         channels=channels,
         height=height,
         width=width,
-        past_channels=int(statistics.missing.sum()),
-        future_channels=CovariateSet(spec, store.axis).future_channels,
+        past_channels=len(covariates.names("past")) + int(statistics.missing.sum()),
+        future_channels=len(covariates.names("future")),
+        static_channels=len(covariates.names("static")),
         periodic_x=store.grid.is_periodic,
     )

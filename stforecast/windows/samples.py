@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stforecast.errors import DataError
 from stforecast.windows.spec import WindowSpec
-from stforecast.windows.splits import PartName, Splits
+from stforecast.windows.splits import WORDS, PartName, Splits
 
 Positions = NDArray[np.int64]
 
@@ -60,7 +61,12 @@ def list_samples(
 ) -> Positions:
     """All samples (n, 2) of one part as (sequence, position of the initial time), in order.
 
-    Empty when the part does not exist or gaps leave it no window.
+    Empty when the part does not exist.
+
+    Raises
+    ------
+    DataError
+        Absent and missing times leave the part no window.
     """
     part = splits.part(name)
     if part is None:
@@ -70,7 +76,13 @@ def list_samples(
     for sequence in splits.sequences_of(name):
         inits = _inits(store.present, held[sequence], spec, part, every)
         found.append(np.stack([np.full_like(inits, sequence), inits], axis=1))
-    return np.concatenate(found)
+    samples = np.concatenate(found)
+    if len(samples) == 0:
+        raise DataError(
+            f"the {WORDS[name]} period has no {spec.span} steps in a row without an absent time; "
+            "move it in data.split, or shorten windows.history or windows.horizon"
+        )
+    return samples
 
 
 def _inits(

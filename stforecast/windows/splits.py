@@ -209,7 +209,7 @@ def _from_dates(
     ranges: dict[PartName, Range] = {}
     for name, (first, last) in given.items():
         ranges[name] = period(axis, first, last, f"{WORDS[name]} period")
-        if _leaves_record(axis, first, last, ranges[name]):
+        if _leaves_record(axis, first, last):
             dates = " to ".join(dates_of(axis, ranges[name]))
             notes.append(
                 f"the {WORDS[name]} period {first} to {last} lies only partly in the record; "
@@ -223,11 +223,14 @@ def _from_dates(
     return replace(_splits(ranges), n_sequences=n_sequences, notes=notes)
 
 
-def _leaves_record(axis: TimeAxis, first: str, last: str, found: Range) -> bool:
-    """Whether the period would hold more steps if the record had one more at either end."""
-    longer = replace(axis, start=axis.times(-1, 0)[0], size=axis.size + 2, stamps=None)
-    start, stop = longer.slice_of(first, last)
-    return (start - 1, stop - 1) != found
+def _leaves_record(axis: TimeAxis, first: str, last: str) -> bool:
+    """Whether the period has room for the step before the record, or for the one after it."""
+    for position in (-1, axis.size):
+        lone = replace(axis, start=axis.times_at(position)[()], size=1, stamps=None)
+        start, stop = lone.slice_of(first, last)
+        if start < stop:
+            return True
+    return False
 
 
 def _refuse_overlap(ranges: Mapping[PartName, Range], given: Mapping[PartName, Any]) -> None:

@@ -17,8 +17,8 @@ from stforecast.windows.samples import SteppedStore, list_samples
 from stforecast.windows.spec import Departure, WindowSpec
 from stforecast.windows.splits import Splits
 
-BLOCK_BYTES = 64 * 2**20
-DEPARTURE_SAMPLES = 4096
+BLOCK_BYTES = 32 * 2**20
+DEPARTURE_SAMPLES = 2048
 
 Floats = NDArray[np.float64]
 

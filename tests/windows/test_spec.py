@@ -1,0 +1,58 @@
+"""Lengths in steps of the data, and their way onto the card and back."""
+
+import pytest
+
+from stforecast.errors import RunError, StForecastError
+from stforecast.options import WindowOptions
+from stforecast.timeaxis import TimeStep
+from stforecast.windows import WindowSpec, resolve_windows
+
+
+def test_durations_become_steps() -> None:
+    options = WindowOptions(
+        history="12h", horizon=4, departure="last_frame", covariates=[{"calendar": ["hour"]}]
+    )
+    spec = resolve_windows(options, TimeStep.parse("30min"))
+    assert (spec.history, spec.horizon, spec.departure) == (24, 4, "last_frame")
+    assert spec.span == 28
+    assert spec.history_needed == 24
+
+
+def test_calendar_durations_become_steps() -> None:
+    spec = resolve_windows(WindowOptions(history="2Y", horizon="6M"), TimeStep.parse("1M"))
+    assert (spec.history, spec.horizon) == (24, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (WindowOptions(horizon=0), "horizon"),
+        (WindowOptions(history=-3), "history"),
+        (WindowOptions(history="90min"), "history"),
+        (WindowOptions(horizon="soon"), "soon"),
+    ],
+)
+def test_lengths_that_make_no_window_are_named(options: WindowOptions, word: str) -> None:
+    with pytest.raises(StForecastError, match=word):
+        resolve_windows(options, TimeStep.parse("1h"))
+
+
+def test_json_round_trip() -> None:
+    options = WindowOptions(covariates=[{"calendar": ["hour", "month"]}], departure="history_mean")
+    spec = resolve_windows(options, TimeStep.parse("1h"))
+    assert WindowSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"history": 0}, "windows.history"),
+        ({"departure": "yesterday"}, "windows.departure"),
+        ({"covariates": [{"calendar": ["moon"]}]}, "windows.covariates.0.calendar.0"),
+        ({"lags": [24]}, "windows.lags"),
+    ],
+)
+def test_damaged_json_is_named(change: dict[str, object], where: str) -> None:
+    values = WindowSpec(4, 4).to_json() | change
+    with pytest.raises(RunError, match=where):
+        WindowSpec.from_json(values)
