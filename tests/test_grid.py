@@ -62,6 +62,21 @@ def test_georeference_with_dimensions_that_are_called_y_and_x():
     assert not grid.is_periodic
 
 
+def test_georeference_with_rows_called_x_and_columns_called_y():
+    source = xr.Dataset(
+        {"t": (("time", "x", "y"), np.zeros((2, 3, 4)))},
+        coords={
+            "x": ("x", [3.0, 2.0, 1.0], {"units": "degrees_north"}),
+            "y": ("y", [1.0, 2.0, 3.0, 4.0], {"units": "degrees_east"}),
+        },
+    )
+    grid = Grid.of_field(source, "t", "x", "y")
+    assert grid.kind == "geographic"
+    out = grid.georeference(field(grid))
+    assert out.t.dims == ("time", "x", "y")
+    xr.testing.assert_identical(out.coords.to_dataset(), source.coords.to_dataset())
+
+
 def test_bounds_come_back_by_encoding():
     edges = np.array([[0.0, 10], [10, 20]])
     source = xr.Dataset(

@@ -4,10 +4,10 @@ Inside the package every field has the dimensions ``y`` and ``x``. A :class:`Gri
 source called them, with every spatial coordinate as it was read, and gives it back.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -15,10 +15,10 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.grid.cells import FULL_CIRCLE, edges, goes_round, strip_areas
+from stforecast.grid.coordinates import GridKind, axis_coordinate, cleaned, kind_of, true_coordinate
 from stforecast.grid.fingerprint import coordinate_fingerprint, difference
 from stforecast.grid.recognition import is_latitude, is_longitude, parse_crs
-
-GridKind = Literal["geographic", "projected", "curvilinear", "bare"]
+from stforecast.grid.references import grid_mapping_of, promote_references, referred, rename_dims
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,35 @@ class Grid:
         Takes every coordinate that lies on ``y`` or ``x`` but not on time, channel or sequence, and
         the variable ``grid_mapping``. The CRS is read from that variable unless ``crs`` is given.
         """
-        coords = _spatial_coords(dataset, grid_mapping)
+        other = {names.TIME, names.CHANNEL, names.SEQUENCE}
+        spatial = {
+            name: coord.variable
+            for name, coord in dataset.coords.items()
+            if {names.Y, names.X} & set(coord.dims) and not other & set(coord.dims)
+        }
+        if grid_mapping in dataset.variables:
+            spatial[grid_mapping] = dataset.variables[grid_mapping]
+        return cls._from_variables(
+            spatial,
+            sizes=dataset.sizes,
+            y_name=y_name,
+            x_name=x_name,
+            grid_mapping=grid_mapping,
+            crs=crs,
+        )
+
+    @classmethod
+    def _from_variables(
+        cls,
+        variables: Mapping[Hashable, xr.Variable],
+        *,
+        sizes: Mapping[Any, int],
+        y_name: str,
+        x_name: str,
+        grid_mapping: str | None,
+        crs: pyproj.CRS | None = None,
+    ) -> "Grid":
+        coords = cleaned(variables)
         mapping = grid_mapping if grid_mapping in coords.variables else None
         if crs is None and mapping is not None:
             crs = parse_crs(coords[mapping].attrs)
@@ -66,10 +94,34 @@ class Grid:
             coords=coords,
             y_name=y_name,
             x_name=x_name,
-            height=int(dataset.sizes[names.Y]),
-            width=int(dataset.sizes[names.X]),
-            kind=_kind(coords, crs),
+            height=int(sizes[names.Y]),
+            width=int(sizes[names.X]),
+            kind=kind_of(coords, crs),
             crs=crs,
+            grid_mapping=mapping,
+        )
+
+    @classmethod
+    def of_field(cls, dataset: xr.Dataset, variable: str, y_name: str, x_name: str) -> "Grid":
+        """The grid of a variable of a dataset as it came from its file, rows and columns known."""
+        dataset = promote_references(dataset)
+        mapping = grid_mapping_of(dataset, variable)
+        canonical = {y_name: names.Y, x_name: names.X}
+        spatial = {
+            name: coord.variable
+            for name, coord in dataset.coords.items()
+            if set(coord.dims) <= canonical.keys() and (coord.ndim or name == mapping)
+        }
+        for coord in list(spatial.values()):
+            for name in referred(coord, "bounds"):
+                if name in dataset.coords and set(coord.dims) <= set(dataset[name].dims):
+                    spatial[name] = dataset[name].variable
+        sizes = {canonical[dim]: dataset.sizes[dim] for dim in (y_name, x_name)}
+        return cls._from_variables(
+            {name: rename_dims(item, canonical) for name, item in spatial.items()},
+            sizes=sizes,
+            y_name=y_name,
+            x_name=x_name,
             grid_mapping=mapping,
         )
 
@@ -81,26 +133,26 @@ class Grid:
     @property
     def latitude(self) -> xr.DataArray | None:
         """True latitude of the source, degrees north, ``(y)`` or ``(y, x)``."""
-        return _true_coordinate(self.coords, is_latitude)
+        return true_coordinate(self.coords, is_latitude)
 
     @property
     def longitude(self) -> xr.DataArray | None:
         """True longitude of the source, degrees east, ``(x)`` or ``(y, x)``."""
-        return _true_coordinate(self.coords, is_longitude)
+        return true_coordinate(self.coords, is_longitude)
 
     @property
     def y_coord(self) -> xr.DataArray | None:
         """The numbers along the rows, ``(y)``: latitude, or distance or angle along the grid."""
         if self.kind == "geographic":
             return self.latitude
-        return _axis(self.coords, names.Y, self.y_name)
+        return axis_coordinate(self.coords, names.Y, self.y_name)
 
     @property
     def x_coord(self) -> xr.DataArray | None:
         """The numbers along the columns, ``(x)``: longitude, or distance or angle."""
         if self.kind == "geographic":
             return self.longitude
-        return _axis(self.coords, names.X, self.x_name)
+        return axis_coordinate(self.coords, names.X, self.x_name)
 
     @cached_property
     def _source_coords(self) -> xr.Dataset:
@@ -123,9 +175,13 @@ class Grid:
         """
         spatial = {names.Y, names.X, self.y_name, self.x_name, *self.coords.variables}
         ds = ds.drop_vars([name for name in ds.coords if name in spatial])
-        if not {self.y_name, self.x_name} <= set(ds.dims):
-            renamed = {names.Y: self.y_name, names.X: self.x_name}
-            ds = ds.rename_dims({old: new for old, new in renamed.items() if old != new})
+        ds = ds.rename_dims(
+            {
+                old: new
+                for old, new in ((names.Y, self.y_name), (names.X, self.x_name))
+                if old != new and old in ds.dims
+            }
+        )
         ds = ds.assign_coords(self._source_coords.coords)
         if self.grid_mapping is not None:
             for name, variable in ds.data_vars.items():
@@ -208,80 +264,3 @@ class Grid:
         within single precision.
         """
         return difference(a, b)
-
-
-def _spatial_coords(dataset: xr.Dataset, grid_mapping: str | None) -> xr.Dataset:
-    """Coordinates on ``y`` and ``x``, loaded, with bounds referred to by encoding."""
-    other = {names.TIME, names.CHANNEL, names.SEQUENCE}
-    chosen = {
-        name: coord.variable
-        for name, coord in dataset.coords.items()
-        if ({names.Y, names.X} & set(coord.dims) and not other & set(coord.dims))
-    }
-    for name, variable in dataset.variables.items():
-        if name == grid_mapping or (variable.ndim == 0 and "grid_mapping_name" in variable.attrs):
-            chosen[name] = variable
-    coords: dict[Hashable, xr.Variable] = {}
-    for name, variable in chosen.items():
-        attrs = dict(variable.attrs)
-        bounds = attrs.pop("bounds", None) or variable.encoding.get("bounds")
-        encoding = {"bounds": bounds} if bounds in chosen else {}
-        coords[name] = xr.Variable(variable.dims, variable.values, attrs, encoding)
-    return xr.Dataset(coords=coords)
-
-
-def _kind(coords: xr.Dataset, crs: pyproj.CRS | None) -> GridKind:
-    latitude = _true_coordinate(coords, is_latitude)
-    longitude = _true_coordinate(coords, is_longitude)
-    per_row_and_column = per_cell = False
-    if latitude is not None and longitude is not None:
-        per_row_and_column = latitude.dims == (names.Y,) and longitude.dims == (names.X,)
-        per_cell = latitude.ndim == longitude.ndim == 2
-    if per_row_and_column:
-        return "geographic"
-    has_axes = all(_axis(coords, dim, dim) is not None for dim in (names.Y, names.X))
-    if has_axes and crs is not None and (crs.is_projected or crs.is_derived):
-        return "projected"
-    if per_cell:
-        return "curvilinear"
-    return "bare"
-
-
-def _bounds_names(coords: xr.Dataset) -> set[Hashable]:
-    return {v.encoding["bounds"] for v in coords.variables.values() if "bounds" in v.encoding}
-
-
-def _true_coordinate(
-    coords: xr.Dataset, test: Callable[[Hashable, Mapping[str, Any]], bool]
-) -> xr.DataArray | None:
-    """The coordinate that the test takes for true latitude or longitude, 1-D before 2-D."""
-    bounds = _bounds_names(coords)
-    found = [
-        coords[name]
-        for name, variable in coords.variables.items()
-        if name not in bounds
-        and variable.ndim in (1, 2)
-        and set(variable.dims) <= {names.Y, names.X}
-        and variable.dtype.kind in "fiu"
-        and test(name, variable.attrs)
-    ]
-    return min(found, key=lambda coord: coord.ndim, default=None)
-
-
-def _axis(coords: xr.Dataset, dim: str, source_name: str) -> xr.DataArray | None:
-    """The 1-D numeric coordinate of a dimension: its namesake, else one with ``axis``, else any."""
-    found = [
-        coords[name]
-        for name, variable in coords.variables.items()
-        if variable.dims == (dim,) and variable.dtype.kind in "fiu"
-    ]
-    test = is_latitude if dim == names.Y else is_longitude
-    return min(
-        found,
-        key=lambda coord: (
-            coord.name != source_name,
-            str(coord.attrs.get("axis", "")).upper() != dim.upper(),
-            not test(coord.name, coord.attrs),
-        ),
-        default=None,
-    )
