@@ -175,13 +175,14 @@ class Grid:
         """
         spatial = {names.Y, names.X, self.y_name, self.x_name, *self.coords.variables}
         ds = ds.drop_vars([name for name in ds.coords if name in spatial])
-        ds = ds.rename_dims(
-            {
-                old: new
-                for old, new in ((names.Y, self.y_name), (names.X, self.x_name))
-                if old != new and old in ds.dims
-            }
-        )
+        renamed = [
+            (old, f"_{old}", new)
+            for old, new in ((names.Y, self.y_name), (names.X, self.x_name))
+            if old != new and old in ds.dims
+        ]
+        # by way of names of their own, since a source may call its rows x and its columns y
+        ds = ds.rename_dims({old: between for old, between, _ in renamed})
+        ds = ds.rename_dims({between: new for _, between, new in renamed})
         ds = ds.assign_coords(self._source_coords.coords)
         if self.grid_mapping is not None:
             for name, variable in ds.data_vars.items():
