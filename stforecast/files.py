@@ -1,0 +1,30 @@
+"""Files that appear whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stforecast.errors import StForecastError
+
+
+@contextmanager
+def written_whole(path: Path, what: str) -> Iterator[Path]:
+    """A path beside `path` to write to, which takes its name at the end; folders are made.
+
+    The ending stays the same. When the block fails nothing is left, and a file that was at `path`
+    stays. StForecastError, naming `what` is written, when the system refuses.
+    """
+    beside = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:  # netCDF4 reports a full disk as RuntimeError
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
+        raise StForecastError(f"cannot write {what} {path}: {reason}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -1,0 +1,60 @@
+"""Scores as files: NetCDF with all that defines them, CSV for spreadsheets."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from stforecast import names
+from stforecast.files import written_whole
+from stforecast.product.coordinates import duration_encoding
+from stforecast.verification.text import lead_texts
+
+
+def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
+    """Write ``scores.nc`` and ``scores.csv``, each whole or not at all; gives their paths.
+
+    StForecastError when they cannot be written.
+    """
+    folder = Path(folder)
+    netcdf, table = folder / "scores.nc", folder / "scores.csv"
+    dataset = scores.copy()
+    lead = dataset.coords.get(names.LEAD_TIME)
+    if lead is not None and lead.dtype.kind == "m":
+        lead.encoding = duration_encoding(lead.values)
+    with written_whole(netcdf, "the scores") as beside:
+        dataset.to_netcdf(beside, engine="netcdf4")
+    with written_whole(table, "the scores") as beside:
+        score_frame(scores).to_csv(beside, index=False, float_format="%.10g")
+    return [netcdf, table]
+
+
+def score_frame(scores: xr.Dataset) -> pd.DataFrame:
+    """One row for each forecast or reference, variable, lead time and group.
+
+    Columns: ``forecast, variable, units``, the lead time (in hours where it is a duration) and
+    groups, ``rmse, mae, bias``, one ``skill_vs_<reference>`` each, ``count``.
+    """
+    columns = ["rmse", "mae", "bias"]
+    wide = scores[[*columns, "count"]].reset_coords(drop=True)
+    if "skill" in scores:
+        for reference in scores[names.REFERENCE].values:
+            label = f"skill_vs_{reference}"
+            wide[label] = scores["skill"].sel({names.REFERENCE: reference}).reset_coords(drop=True)
+            columns.append(label)
+    wide["count"] = wide["count"].expand_dims({names.SYSTEM: scores[names.SYSTEM].values})
+    units = scores["variable_units"].reset_coords(drop=True)
+    wide["units"] = units.broadcast_like(wide["rmse"])
+    dims = [str(dim) for dim in scores["rmse"].dims]
+    frame = wide.to_dataframe(dim_order=dims).reset_index()
+    labels = [*dims[:2], "units", *dims[2:]]
+    frame = frame[[*labels, *columns, "count"]]
+    if names.LEAD_TIME in frame and scores[names.LEAD_TIME].dtype.kind == "m":
+        leads = scores[names.LEAD_TIME].values
+        texts = dict(zip(leads / np.timedelta64(1, "ns"), lead_texts(leads), strict=True))
+        lead = frame[names.LEAD_TIME].to_numpy()
+        at = frame.columns.get_loc(names.LEAD_TIME)
+        frame[names.LEAD_TIME] = [texts[value / np.timedelta64(1, "ns")] for value in lead]
+        frame.insert(int(at) + 1, "lead_hours", lead / np.timedelta64(1, "h"))
+    return frame

@@ -1,0 +1,119 @@
+"""Reference forecasts in the form of any other, so that they get the same scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask
+import dask.array
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast.errors import ConfigError, DataError
+from stforecast.product import build_product
+from stforecast.store import TensorStore
+from stforecast.verification.frames import Positions
+from stforecast.verification.predictors import REFERENCES, Reference, Task
+
+# Bytes of a reference that are made at once; a larger one is lazy.
+_BLOCK = 64 * 2**20
+
+
+def reference(
+    name: str,
+    store: TensorStore,
+    init_positions: Sequence[int] | Positions,
+    horizon_steps: int | Sequence[int] | Positions,
+    *,
+    history: int,
+    train: tuple[int, int],
+) -> xr.Dataset:
+    """The forecasts of a reference, in the form of a model's.
+
+    Args:
+        name: one of :data:`REFERENCES`.
+        store: the record that is forecast.
+        init_positions: (I,) positions of the initial times on the store's axis.
+        horizon_steps: number of lead times 1, 2, …, or the lead times themselves, in steps.
+        history: length of the history that a model is given, in steps.
+        train: half-open positions of the training period, the only source of statistics.
+
+    Returns:
+        A product as of :func:`stforecast.product.build_product`; lazy (dask) when it is large.
+
+    Raises:
+        ConfigError: for an unknown name. DataError: when the record does not suit the reference.
+    """
+    if name not in REFERENCES:
+        raise ConfigError(f"there is no reference {name!r}; there are {', '.join(REFERENCES)}")
+    if isinstance(horizon_steps, (int, np.integer)):
+        leads = np.arange(1, horizon_steps + 1)
+    else:
+        leads = np.asarray(horizon_steps, np.int64)
+    if leads.size == 0 or leads.min() < 1:
+        raise DataError(f"{name} needs lead times of at least one step")
+    first, stop = train
+    if not 0 <= first < stop <= store.shape[0]:
+        raise DataError(f"the training period is empty, and {name} may need its statistics")
+    inits = np.asarray(init_positions, np.int64).reshape(-1)
+    predictor = REFERENCES[name](Task(store, leads, history, (first, stop)))
+    values = _in_blocks(predictor, inits)
+    return build_product(
+        values,
+        store=store,
+        init_positions=inits,
+        lead_steps=leads,
+        sequences=None if store.meta.sequence_name is None else range(store.n_sequences),
+        attrs={
+            "title": f"{name.replace('_', ' ')}, a reference forecast",
+            "source": f"reference forecast: {predictor.describe()}",
+            "stforecast_reference": name,
+            "stforecast_training_period": predictor.training_period().replace(" to ", "/"),
+        },
+    )
+
+
+def references_for(
+    forecast: xr.Dataset,
+    store: TensorStore,
+    wanted: Sequence[str],
+    *,
+    history: int,
+    train: tuple[int, int],
+) -> dict[str, xr.Dataset]:
+    """References with the initial and lead times of a forecast, this project's or another's.
+
+    `forecast` is in the form of :func:`stforecast.product.conform`; its times must lie on the axis
+    of `store` (else DataError). Lead times below one step have no reference and are left out.
+    """
+    inits = store.axis.positions(forecast[names.INIT_TIME].values)
+    valid = store.axis.positions(forecast[names.VALID_TIME].values)
+    steps = valid - inits[:, None]
+    if steps.size == 0 or (steps != steps[:1]).any():
+        raise DataError("the lead times of the forecast are no whole steps of the observations")
+    leads = steps[0][steps[0] >= 1]
+    if leads.size == 0:
+        raise DataError(
+            "the forecast has no lead time of a step or more, so there is no reference for it; "
+            "leave verification.references empty"
+        )
+    return {
+        name: reference(name, store, inits, leads, history=history, train=train) for name in wanted
+    }
+
+
+def _in_blocks(predictor: Reference, inits: Positions) -> Any:
+    """All forecasts, in memory when they are few, else lazily in blocks of initial times."""
+    store = predictor.store
+    beside = () if store.meta.sequence_name is None else (store.n_sequences,)
+    shape = (len(predictor.leads), *beside, *store.shape[1:])
+    per_init = int(np.prod(shape)) * 4
+    block = max(1, _BLOCK // per_init)
+    if len(inits) <= block:
+        return predictor(inits)
+    make = dask.delayed(predictor, pure=True, traverse=False)
+    parts = [
+        dask.array.from_delayed(make(part), (len(part), *shape), np.float32)
+        for part in np.split(inits, range(block, len(inits), block))
+    ]
+    return dask.array.concatenate(parts)

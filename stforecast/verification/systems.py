@@ -1,0 +1,155 @@
+"""Forecasts side by side: the same variables, initial times, lead times and cells."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast import names
+from stforecast.errors import DataError, StForecastWarning
+from stforecast.product.conform import conform, forecast_variables
+from stforecast.product.observed import Observed, check_units, compare_grids
+from stforecast.product.place import grid_of
+from stforecast.timeaxis import normalise_stamps
+
+Fields = NDArray[np.float32]
+
+
+@dataclass
+class System:
+    """One forecast, with where the common times stand in it."""
+
+    name: str
+    product: xr.Dataset
+    inits: NDArray[np.int64]
+    leads: NDArray[np.int64]
+    dims: tuple[str, ...]
+
+    def values(self, variable: str, part: slice) -> Fields:
+        """Fields (init, lead, …, y, x) of a part of the common initial times."""
+        chosen = self.product[variable].isel(
+            {names.INIT_TIME: self.inits[part], names.LEAD_TIME: self.leads}
+        )
+        return np.asarray(chosen.transpose(*self.dims).values, np.float32)
+
+
+@dataclass
+class Comparison:
+    """Systems and observations that have been found to agree, on their common times.
+
+    ``frame`` is the first forecast on those times: its coordinates are everybody's.
+    """
+
+    systems: list[System]
+    observed: Observed
+    frame: xr.Dataset
+    variables: list[str]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of what :meth:`System.values` and the observations give."""
+        return self.systems[0].dims
+
+
+def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Comparison:
+    """Bring forecasts and observations together; the first forecast says which variables and times.
+
+    Warns of variables, initial and lead times that not all of them have. DataError when nothing is
+    left, or when grids, units or calendars differ.
+    """
+    products = {name: conform(product) for name, product in forecasts.items()}
+    main_name, main = next(iter(products.items()))
+    observed = Observed(main, observations)
+    predicted = forecast_variables(main)
+    variables = [
+        name
+        for name in observed.variables
+        if all(name in forecast_variables(product) for product in products.values())
+    ]
+    if not variables:
+        raise DataError(
+            f"the forecasts share no variable with each other and the observations: {main_name} "
+            f"has {', '.join(predicted)}"
+        )
+    if len(variables) < len(predicted):
+        left = [name for name in predicted if name not in variables]
+        _warn(f"{', '.join(left)} cannot be scored: not in all forecasts and the observations")
+    for name, product in products.items():
+        if name != main_name:
+            _check_against(main_name, main, name, product, variables[0], observed)
+            for variable in variables:
+                check_units(variable, main[variable], product[variable], main_name, name)
+    inits = _common(products, names.INIT_TIME)
+    leads = _common(products, names.LEAD_TIME)
+    dims = (
+        names.INIT_TIME,
+        names.LEAD_TIME,
+        *observed.further,
+        observed.grid.y_name,
+        observed.grid.x_name,
+    )
+    systems = []
+    for name, product in products.items():
+        grid = grid_of(product, variables[0], (*dims[:2], *observed.further))
+        own_dims = (*dims[:-2], grid.y_name, grid.x_name)
+        systems.append(System(name, product, inits[name], leads[name], own_dims))
+    frame = main.isel({names.INIT_TIME: inits[main_name], names.LEAD_TIME: leads[main_name]})
+    return Comparison(systems, Observed(frame, observations), frame, variables)
+
+
+def _check_against(
+    main_name: str,
+    main: xr.Dataset,
+    name: str,
+    product: xr.Dataset,
+    variable: str,
+    observed: Observed,
+) -> None:
+    dims = (names.INIT_TIME, names.LEAD_TIME, *observed.further)
+    compare_grids(observed.grid, grid_of(product, variable, dims), main_name, name)
+    kinds = [p[names.LEAD_TIME].dtype.kind == "m" for p in (main, product)]
+    if kinds[0] != kinds[1]:
+        raise DataError(
+            f"the lead times of {main_name} and {name} are not of one kind: one has durations, the "
+            "other counts steps"
+        )
+
+
+def _common(products: Mapping[str, xr.Dataset], dim: str) -> dict[str, NDArray[np.int64]]:
+    """Positions, in each product, of the initial or lead times that all of them have."""
+    what = "initial times" if dim == names.INIT_TIME else "lead times"
+    indexes = {name: _index(product, dim) for name, product in products.items()}
+    first_name, first = next(iter(indexes.items()))
+    for name, index in indexes.items():
+        if not index.is_unique:
+            raise DataError(f"{name} has some of its {what} twice")
+    common = first
+    for index in indexes.values():
+        common = common[common.isin(index)]
+    if len(common) == 0:
+        raise DataError(f"the forecasts {', '.join(products)} have no {what} in common")
+    if len(common) < len(first):
+        _warn(
+            f"{len(first) - len(common)} of the {len(first)} {what} of {first_name} are not in "
+            "every other forecast and are left out"
+        )
+    return {name: np.asarray(index.get_indexer(common)) for name, index in indexes.items()}
+
+
+def _index(product: xr.Dataset, dim: str) -> pd.Index:
+    values = product[dim].values
+    if dim == names.INIT_TIME:
+        values = normalise_stamps(values)
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[us]")
+    elif values.dtype.kind == "m":
+        values = values.astype("timedelta64[us]")
+    return pd.Index(values)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, StForecastWarning, stacklevel=3)
