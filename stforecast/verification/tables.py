@@ -187,7 +187,9 @@ def _unbroken(table: Table) -> Table:
     """Make every column at least as wide as its longest word or number."""
     for column in table.columns:
         texts = [Text.from_markup(str(cell)).plain for cell in column.cells]
-        words = str(column.header).split() + [text for text in texts if text]
+        header = str(column.header)
+        words = [header] if column.no_wrap else header.split()
+        words += [text for text in texts if text]
         column.min_width = max(map(len, words), default=1)
     return table
 
