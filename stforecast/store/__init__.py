@@ -3,7 +3,17 @@
 Its arrays are described in :mod:`stforecast.store.schema`.
 """
 
+from stforecast.store.manifest import check_manifest
 from stforecast.store.schema import ChannelMeta, StoreMeta
 from stforecast.store.tensor import TensorStore, open_store
+from stforecast.store.write import check_store_target, write_store
 
-__all__ = ["ChannelMeta", "StoreMeta", "TensorStore", "open_store"]
+__all__ = [
+    "ChannelMeta",
+    "StoreMeta",
+    "TensorStore",
+    "check_manifest",
+    "check_store_target",
+    "open_store",
+    "write_store",
+]

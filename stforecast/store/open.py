@@ -1,5 +1,6 @@
 """Opening a store on disk."""
 
+import json
 from pathlib import Path
 
 import xarray as xr
@@ -7,17 +8,30 @@ from xarray.coders import CFDatetimeCoder
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.store.commit import repair
+from stforecast.store.manifest import check_manifest
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a directory is a tensor store, be it broken."""
+    try:
+        described = json.loads((folder / "zarr.json").read_text())
+        return names.META_ATTRIBUTE in described["attributes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def open_group(path: Path) -> xr.Dataset:
     """The Zarr group at `path` as a lazy dataset in the tensor layout.
 
-    StoreError, naming the path and the remedy, when there is none or it cannot be read.
+    StoreError, naming the path and the remedy, when there is none or it is not whole.
     """
+    repair(path)
     if not path.exists():
         raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
-    if not (path / "zarr.json").is_file():
-        raise StoreError(f"{path} is not a tensor store")
+    if not is_store(path):
+        raise StoreError(f"{path} is not a tensor store of stforecast")
+    check_manifest(path)
     try:
         dataset: xr.Dataset = xr.open_zarr(
             path,
@@ -31,6 +45,4 @@ def open_group(path: Path) -> xr.Dataset:
             f"{path} is a broken tensor store ({reason}); make it anew with stforecast ingest "
             "--overwrite"
         ) from error
-    if names.META_ATTRIBUTE not in dataset.attrs:
-        raise StoreError(f"{path} is a Zarr group but not a tensor store of stforecast")
     return dataset

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.errors import StoreError
 from stforecast.grid import Grid
+from stforecast.store.open import open_group
 from stforecast.store.schema import ChannelMeta, StoreMeta
 from stforecast.timeaxis import TimeAxis, TimeStep
 
@@ -58,8 +59,6 @@ class TensorStore:
     @classmethod
     def open(cls, path: str | Path) -> "TensorStore":
         """Open a store on disk, lazily; StoreError if it is missing, broken or something else."""
-        from stforecast.store.open import open_group
-
         store = cls(open_group(Path(path)), where=str(path))
         store.path = Path(path)
         return store

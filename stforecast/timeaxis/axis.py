@@ -171,6 +171,11 @@ class TimeAxis:
             return self.times(first, stop)[0]
         return self._clock.from_micros(np.array([begin]))[0]
 
+    @property
+    def has_whole_seconds(self) -> bool:
+        """Whether no stamp of the axis lies within a second."""
+        return not (self._micros(np.arange(self.size)) % SECOND).any()
+
     def matches(self, other: "TimeAxis") -> bool:
         """Whether both have the same step, calendar and phase, wherever they begin and end."""
         ours, theirs = self.step, other.step

@@ -1,0 +1,93 @@
+"""How the arrays of a store are cut into chunks and shards, and how they are encoded."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from zarr.codecs import BloscCodec
+
+from stforecast import names
+from stforecast.timeaxis import TimeAxis
+
+_ITEM = 4  # bytes of float32
+_CHUNK_BYTES = 2**20
+_CHUNK_LIMIT = 4 * 2**20
+_CHUNK_STEPS = 64  # so that one sample of a small grid does not read days around it
+_SHARD_BYTES = 100 * 2**20
+# One-dimensional arrays along time: one chunk for most records, and room for a record to grow.
+_SERIES_CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Shapes of the chunks and shards of the data, by dimension."""
+
+    chunks: Mapping[str, int]
+    shards: Mapping[str, int]
+
+    @classmethod
+    def of(cls, sizes: Mapping[Hashable, int]) -> "Cut":
+        """Chunks of a few steps of the whole grid, about 1 MB; shards of about 100 MB in time.
+
+        A field of over 4 MB is cut into bands of rows, several fields into one each.
+        """
+        row = int(sizes[names.X]) * _ITEM
+        field = int(sizes[names.Y]) * row
+        frame = int(sizes[names.CHANNEL]) * field
+        chunks = {
+            names.SEQUENCE: 1,
+            names.TIME: max(1, min(_CHUNK_BYTES // frame, _CHUNK_STEPS)),
+            names.CHANNEL: int(sizes[names.CHANNEL]) if frame <= _CHUNK_LIMIT else 1,
+            names.Y: int(sizes[names.Y]) if field <= _CHUNK_LIMIT else max(1, _CHUNK_LIMIT // row),
+            names.X: int(sizes[names.X]),
+        }
+        shards = {dim: -(-int(sizes.get(dim, 1)) // chunk) * chunk for dim, chunk in chunks.items()}
+        steps = max(1, _SHARD_BYTES // (frame * chunks[names.TIME])) * chunks[names.TIME]
+        if names.SEQUENCE in sizes:
+            # sequences do not grow: as many whole ones as fit
+            steps = min(steps, shards[names.TIME])
+            shards[names.SEQUENCE] = min(
+                int(sizes[names.SEQUENCE]), max(1, _SHARD_BYTES // (frame * steps))
+            )
+        shards[names.TIME] = steps
+        return cls(
+            {dim: chunks[dim] for dim in chunks if dim in sizes},
+            {dim: shards[dim] for dim in chunks if dim in sizes},
+        )
+
+
+def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[str, Any]]:
+    """The encoding of each variable; whatever the source's files had is not carried over."""
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.variables.items():
+        own: dict[str, Any] = {}
+        if names.TIME in variable.dims or names.SEQUENCE in variable.dims:
+            own["chunks"] = tuple(
+                _SERIES_CHUNK if dim == names.TIME else max(1, variable.sizes[dim])
+                for dim in variable.dims
+            )
+        if variable.dtype.kind == "f":
+            own["_FillValue"] = None
+        encoding[str(name)] = own
+    dims = dataset[names.DATA].dims
+    encoding[names.DATA] = {
+        "chunks": tuple(cut.chunks[str(dim)] for dim in dims),
+        "shards": tuple(cut.shards[str(dim)] for dim in dims),
+        "compressors": [BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")],
+        "fill_value": np.float32(np.nan),
+        "dtype": "float32",
+    }
+    times = dataset[names.TIME]
+    encoding[names.TIME] |= time_encoding(axis)
+    bounds = times.attrs.get("bounds")
+    if bounds in encoding:
+        encoding[bounds] |= time_encoding(axis)
+    return encoding
+
+
+def time_encoding(axis: TimeAxis) -> dict[str, Any]:
+    """Whole seconds from one epoch in the calendar of the axis, or microseconds if it must be."""
+    unit = "seconds" if axis.has_whole_seconds else "microseconds"
+    return {"dtype": "int64", "units": f"{unit} since 1970-01-01", "calendar": axis.calendar}
