@@ -1,13 +1,20 @@
 """The experiment file: YAML 1.2, typed, with presets and dotted overrides."""
 
 from stforecast.config.experiment import Experiment
-from stforecast.config.load import DEFAULT_FILE, LoadedExperiment, load_experiment, safe_name
+from stforecast.config.load import (
+    DEFAULT_FILE,
+    LoadedExperiment,
+    experiment_of,
+    load_experiment,
+    safe_name,
+)
 from stforecast.config.presets import experiment_preset, experiment_presets, model_presets
 
 __all__ = [
     "DEFAULT_FILE",
     "Experiment",
     "LoadedExperiment",
+    "experiment_of",
     "experiment_preset",
     "experiment_presets",
     "load_experiment",

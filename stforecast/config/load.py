@@ -1,5 +1,6 @@
 """Find, read and resolve an experiment: file, overrides, presets, paths."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,14 @@ class LoadedExperiment:
     def store(self) -> Path:
         store = self.experiment.data.store
         return self.base / store if store else self.folder / "store.zarr"
+
+    @property
+    def files(self) -> list[str]:
+        """The data files, as seen from the working directory."""
+        return [
+            name if name.startswith("package:") else str(self.base / name)
+            for name in self.experiment.data.files
+        ]
 
     @property
     def model(self) -> Path:
@@ -108,15 +117,33 @@ def load_experiment(
         tree["name"] = DEMO
         where = str(demo)
         origin = f"Experiment: the built-in demo (no -c FILE and no ./{DEFAULT_FILE})"
-    given = _override(tree, overrides, source.parent if source else Path())
+    experiment = _resolve(tree, overrides, lines, where, source.parent if source else Path())
+    return LoadedExperiment(experiment, source, origin)
+
+
+def experiment_of(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Experiment:
+    """The experiment that a mapping describes, such as that on a run's card.
+
+    Raises ConfigError like :func:`load_experiment`; `where` names the mapping in it.
+    """
+    return _resolve(copy.deepcopy(tree), overrides, {}, where, Path())
+
+
+def _resolve(
+    tree: dict[str, Any],
+    overrides: Sequence[str],
+    lines: dict[KeyPath, int],
+    where: str,
+    base: Path,
+) -> Experiment:
+    given = _override(tree, overrides, base)
     tree = without_empty_sections(tree, Experiment)
     tree = _with_model_preset(tree)
     try:
-        experiment = Experiment.model_validate(tree)
+        return Experiment.model_validate(tree)
     except ValidationError as error:
         key, sentence = explain(error, tree, Experiment)
         raise ConfigError(f"{_place(key, given, lines, where)}: {sentence}") from None
-    return LoadedExperiment(experiment, source, origin)
 
 
 def without_empty_sections(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:

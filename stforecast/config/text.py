@@ -4,6 +4,7 @@ Dates stay text (the calendar of the data decides what they mean), a key given t
 and nothing but plain values can be built.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,17 @@ def parse_value(text: str, where: str) -> Any:
     except YAMLError as error:
         raise ConfigError(_sentence(error, where)) from None
     return _with_text_keys(value, where)
+
+
+def yaml_scalar(value: Any) -> str:
+    """A plain value as YAML that reads back as itself, also between brackets; quoted if need be."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        plain = value and _reader().load(f"[{value}]") == [value] and "#" not in value
+    except YAMLError:
+        plain = False
+    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def describe(value: Any) -> str:

@@ -1,0 +1,210 @@
+"""Stores, runs and forecasts in words, as tables of what and how much."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.table import Table
+
+from stforecast import names
+from stforecast.card import RunCard
+from stforecast.grid import Grid
+from stforecast.product import open_product
+from stforecast.store import ChannelMeta, TensorStore
+from stforecast.timeaxis import stamp_text
+
+Rows = list[tuple[str, str]]
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a tensor store, be it broken."""
+    marker = path / "zarr.json"
+    return marker.is_file() and f'"{names.META_ATTRIBUTE}"' in marker.read_text(errors="replace")
+
+
+def store(path: Path) -> Table:
+    """What is in a tensor store."""
+    record = TensorStore.open(path)
+    meta = record.meta
+    n_times = record.shape[0]
+    absent = int((~record.present).sum())
+    first, last = (stamp_text(record.axis.times_at(at)[()]) for at in (0, n_times - 1))
+    cells = record.valid_cells.size * record.grid.height * record.grid.width
+    missing = 1 - float(record.valid_cells.sum(dtype=np.int64)) / cells
+    rows: Rows = [
+        ("tensor store", f"{path} ({size_text(bytes_below(path))})"),
+        ("times", f"{n_times} from {first} to {last}, one each {record.axis.step.label}"),
+        ("calendar", f"{meta.calendar}, clock of {meta.timezone}"),
+        ("absent times", share(absent, n_times)),
+        ("missing values", f"{missing:.1%}"),
+        ("grid", grid_text(record.grid)),
+        *((f"variable {channel.name}", channel_text(channel)) for channel in meta.channels),
+    ]
+    if meta.sequence_name is not None:
+        rows.insert(2, (f"sequences ({meta.sequence_name})", str(record.n_sequences)))
+    rows += [("source", str(source.get("path", ""))) for source in meta.sources]
+    rows += [("finding", line) for line in meta.findings]
+    if meta.created:
+        rows.append(("made", f"{meta.created} by stforecast {meta.stforecast_version}"))
+    return _table(rows)
+
+
+def run(folder: Path) -> Table:
+    """What a trained run was made of, and how well it did."""
+    card = RunCard.read(folder)
+    training = card.training
+    state = "finished" if training.finished else f"unfinished ({training.interrupted or 'stopped'})"
+    height, width = card.grid["shape"]
+    settings = ", ".join(f"{key} {value}" for key, value in card.model.settings.items())
+    budget = ", ".join(f"{key} {value}" for key, value in training.budget.items())
+    rows: Rows = [
+        ("trained run", f"{card.name} in {folder}, {state}"),
+        ("model", f"{card.model.name}: {settings}" if settings else card.model.name),
+        ("history", f"{_steps(card.windows['history'])} of {card.step.label}"),
+        ("horizon", f"{_steps(card.windows['horizon'])} of {card.step.label}"),
+        ("departure", str(card.windows["departure"])),
+        *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
+        ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
+        *((name, f"{first} to {last}") for name, (first, last) in card.splits.items()),
+        ("budget", budget),
+        (
+            "trained for",
+            f"{training.steps} steps of {training.batch_size} samples, {training.epochs:.3g} "
+            f"epochs, {training.seconds:.0f} s on {card.device} in {card.precision}",
+        ),
+        ("best weights", f"of step {training.best_step}"),
+        ("seed", str(card.seed)),
+    ]
+    for part, systems in card.scores.items():
+        for system, scores in systems.items():
+            values = ", ".join(_score(name, value, card.channels) for name, value in scores.items())
+            rows.append((f"{part} RMSE of {system}", values))
+    versions = ", ".join(f"{name} {version}" for name, version in card.versions.items())
+    rows += [("made", card.created), ("with", versions)]
+    if card.git_revision:
+        rows.append(("git revision", card.git_revision))
+    return _table(rows)
+
+
+def forecast(path: Path) -> Table:
+    """What a forecast is of, from when and for when."""
+    product = open_product(path)
+    inits = product[names.INIT_TIME].values
+    leads = product[names.LEAD_TIME]
+    spatial: list[str] = []
+    rows: Rows = [
+        ("forecast", f"{path} ({size_text(bytes_below(path))})"),
+        ("initial times", _range([stamp_text(stamp) for stamp in inits])),
+        ("lead times", _range([lead_text(lead) for lead in leads.values])),
+    ]
+    if names.VALID_TIME in product.coords and product[names.VALID_TIME].size:
+        valid = product[names.VALID_TIME].values
+        rows.append(("valid times", f"{stamp_text(valid.min())} to {stamp_text(valid.max())}"))
+    for name, variable in product.data_vars.items():
+        if names.LEAD_TIME in variable.dims:
+            spatial = [str(dim) for dim in variable.dims[2:]]
+            rows.append((f"variable {name}", _variable_text(variable)))
+    rows.append(("grid", " × ".join(f"{product.sizes[dim]} {dim}" for dim in spatial)))
+    rows += [
+        (key.replace("_", " "), " ".join(str(value).split()))
+        for key, value in product.attrs.items()
+        if key != "Conventions"
+    ]
+    return _table(rows)
+
+
+def grid_text(grid: Grid) -> str:
+    """A grid in words: kind, size, edges."""
+    size = f"{grid.height} × {grid.width} cells"
+    if grid.kind == "bare":
+        return f"{size} without a known place (data.grid gives them one)"
+    words = [grid.kind, size]
+    for name, coord in (("y", grid.y_coord), ("x", grid.x_coord)):
+        if grid.kind == "curvilinear":
+            coord = grid.latitude if name == "y" else grid.longitude
+        if coord is not None:
+            low, high = float(coord.min()), float(coord.max())
+            if grid.kind != "curvilinear":
+                low, high = float(coord[0]), float(coord[-1])
+            units = str(coord.attrs.get("units", "")).replace("degrees_", "°")
+            words.append(f"{coord.name} {low:g} to {high:g} {units}".rstrip())
+    if grid.is_periodic:
+        words.append("round the globe")
+    return ", ".join(words)
+
+
+def channel_text(channel: ChannelMeta) -> str:
+    """A variable in words: long name, units, bounds."""
+    words = [channel.long_name or channel.standard_name or channel.name]
+    words.append(f"in {channel.units}" if channel.units else "without units")
+    if channel.minimum is not None:
+        words.append(f"never below {channel.minimum:g}")
+    if channel.maximum is not None:
+        words.append(f"never above {channel.maximum:g}")
+    return ", ".join(words)
+
+
+def lead_text(lead: Any) -> str:
+    """A lead time: a duration such as 6 h, or a number of calendar steps."""
+    if not isinstance(lead, np.timedelta64):
+        return f"{lead} steps"
+    seconds = int(lead / np.timedelta64(1, "s"))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def size_text(size: int) -> str:
+    """Bytes for people."""
+    number, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 1000:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.3g} {unit}"
+
+
+def bytes_below(path: Path) -> int:
+    """Size of a file or of all files in a folder."""
+    files: Iterable[Path] = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def share(part: int, whole: int) -> str:
+    """A number and its share: `12 of 240 (5.0%)`, or none."""
+    return f"{part} of {whole} ({part / whole:.1%})" if part else "none"
+
+
+def _variable_text(variable: xr.DataArray) -> str:
+    units = variable.attrs.get("units")
+    words = str(variable.attrs.get("long_name", variable.name))
+    return f"{words}, in {units}" if units else f"{words}, without units"
+
+
+def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> str:
+    if value is None:
+        return f"{name} –"
+    units = next((channel.units for channel in channels if channel.name == name), None)
+    return f"{name} {value:.4g} {units or ''}".rstrip()
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
+
+
+def _range(texts: Sequence[str]) -> str:
+    if len(texts) <= 4:
+        return ", ".join(texts)
+    return f"{len(texts)}: {texts[0]}, {texts[1]} … {texts[-1]}"
+
+
+def _table(rows: Rows) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for what, value in rows:
+        table.add_row(what, value)
+    return table

@@ -1,0 +1,176 @@
+"""`stforecast forecast`: a trained run becomes a forecast."""
+
+import warnings
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
+from stforecast.cli.progress import progress_bar
+from stforecast.cli.records import options_of_history, record_of
+from stforecast.cli.session import Session
+from stforecast.cli.study import open_store, read_card, study_of_run
+from stforecast.errors import StForecastWarning
+
+if TYPE_CHECKING:
+    from stforecast.forecast import TrainedModel
+    from stforecast.store import TensorStore
+
+
+@click.command(
+    "forecast",
+    cls=TakesFiles,
+    epilog="""Examples:
+
+\b
+    stforecast forecast --horizon 4                  from the end of the record
+    stforecast forecast -c taxi.yaml --horizon 24h --init-time 2013-07-01T06
+    stforecast forecast --period test --every 6h     one forecast every six hours
+    stforecast forecast runs/demo/model --history last_years.nc --output next.nc
+""",
+)
+@click.argument("run", required=False, type=click.Path())
+@click.option(
+    "--horizon",
+    metavar="STEPS|DURATION",
+    help="How far to forecast, 4 steps or 24h; beyond what the model learned it goes on from its "
+    "own forecast [default: what the model learned].",
+)
+@click.option(
+    "--init-time",
+    metavar="TIME",
+    help="The last time of the history, such as 2013-07-01T06 [default: the last of the record].",
+)
+@click.option(
+    "--period",
+    metavar="PERIOD",
+    help="Forecast from every time of a period: train, validation, test, or FIRST/LAST dates.",
+)
+@click.option(
+    "--every",
+    metavar="STEPS|DURATION",
+    help="With --period: from one initial time to the next [default: 1 step].",
+)
+@files_option(
+    "--history",
+    "history",
+    help="Files to take the history from, up to the next option, in place of a tensor store.",
+)
+@click.option(
+    "--store",
+    type=click.Path(),
+    metavar="STORE",
+    help="The tensor store to take the history from [default: that of the run].",
+)
+@click.option(
+    "--output",
+    type=click.Path(),
+    metavar="FILE",
+    help="The forecast to write, .nc or .zarr [default: forecast.nc beside the run].",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["forecast", "time"]),
+    default="forecast",
+    show_default=True,
+    help="time writes one forecast along plain (time, y, x), for CDO, ncview and GIS.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT though it is no forecast of ours.")
+@experiment_options
+@talk_options
+def command(
+    session: Session,
+    run: str | None,
+    horizon: str | None,
+    init_time: str | None,
+    period: str | None,
+    every: str | None,
+    history: tuple[str, ...],
+    store: str | None,
+    output: str | None,
+    layout: Literal["forecast", "time"],
+    overwrite: bool,
+    config: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Forecast with a trained run.
+
+    RUN is the folder of a run [default: that of the experiment]. Only a history is needed, from the
+    end of its tensor store unless --init-time, --period or --history say otherwise. The forecast
+    has the grid, the coordinates and the names of the source, an initial and a lead time.
+    """
+    if init_time is not None and period is not None:
+        raise click.UsageError("--init-time and --period exclude each other")
+    if every is not None and period is None:
+        raise click.UsageError("--every goes with --period")
+    if history and store is not None:
+        raise click.UsageError("--history and --store exclude each other")
+    study = study_of_run(session, run, config, overrides, store=store)
+    from stforecast.product.write import check_output, write_product
+
+    path = check_output(output or study.forecast, overwrite=overwrite)
+    card = read_card(study)
+    if history:
+        record = record_of(history, options_of_history(card, study.experiment.data))
+    else:
+        record = open_store(study)
+    card.check_fits(record)
+    steps = record.axis.step.steps(horizon, "horizon") if horizon is not None else None
+    from stforecast.forecast import load_trained, predict
+
+    model = load_trained(study.model, study.experiment.training.device)
+    if period is not None:
+        inits, sequences = _of_period(model, record, period, steps, every)
+    else:
+        inits, sequences = [_single(model, record, init_time)], None
+    with progress_bar(session, "forecasting") as progress:
+        product = predict(model, record, inits, steps, sequences=sequences, progress=progress)
+    write_product(product, path, layout=layout, overwrite=overwrite)
+    click.echo(f"Forecast: {path}")
+    session.say(_summary(record, inits, product.sizes["lead_time"]))
+    if output is None:
+        session.say(f"Next: stforecast verify{study.run_flags}")
+
+
+def _single(model: "TrainedModel", record: "TensorStore", init_time: str | None) -> int:
+    """The initial time asked for, else the last one that has its history."""
+    from stforecast.forecast import init_position, last_init_position
+
+    if init_time is not None:
+        return init_position(record, model.spec, init_time)
+    position, warning = last_init_position(record, model.spec)
+    if warning is not None:
+        warnings.warn(warning, StForecastWarning, stacklevel=2)
+    return position
+
+
+def _of_period(
+    model: "TrainedModel",
+    record: "TensorStore",
+    period: str,
+    steps: int | None,
+    every: str | None,
+) -> tuple[list[int], list[int] | None]:
+    """All initial times of a part of the split, or of a period of dates."""
+    from stforecast.forecast import period_samples
+
+    first, slash, last = period.partition("/")
+    inits, sequences = period_samples(
+        record,
+        model.spec,
+        model.card,
+        (first, last) if slash else period,
+        horizon=steps or model.spec.horizon,
+        every=1 if every is None else record.axis.step.steps(every, "every"),
+    )
+    return inits.tolist(), sequences
+
+
+def _summary(record: "TensorStore", inits: list[int], leads: int) -> str:
+    from stforecast.timeaxis import stamp_text
+
+    first, last = (stamp_text(record.axis.times_at(inits[at])[()]) for at in (0, -1))
+    steps = f"{leads} time {'step' if leads == 1 else 'steps'} of one {record.axis.step.label}"
+    if len(inits) == 1:
+        return f"{steps} after {first}"
+    return f"{steps} after each of {len(inits)} initial times from {first} to {last}"

@@ -1,0 +1,43 @@
+"""`stforecast info`: what a store, a run or a forecast is."""
+
+from pathlib import Path
+
+import click
+
+from stforecast.cli.options import talk_options
+from stforecast.cli.session import Session
+from stforecast.errors import DataError
+
+
+@click.command(
+    "info",
+    epilog="""Examples:
+
+\b
+    stforecast info runs/demo/store.zarr
+    stforecast info runs/demo/model
+    stforecast info runs/demo/forecast.nc
+""",
+)
+@click.argument("path", type=click.Path())
+@talk_options
+def command(session: Session, path: str) -> None:
+    """Describe a tensor store, a trained run or a forecast.
+
+    PATH is a store (.zarr), the folder of a run, or a forecast (.nc or .zarr).
+    """
+    from stforecast.cli import describe
+
+    place = Path(path)
+    if not place.exists():
+        raise DataError(f"there is nothing at {path}")
+    for folder in (place, place / "model"):
+        if (folder / "card.json").is_file():
+            session.show(describe.run(folder))
+            return
+    if describe.is_store(place):
+        session.show(describe.store(place))
+    elif place.is_file() or (place / "zarr.json").is_file():
+        session.show(describe.forecast(place))
+    else:
+        raise DataError(f"{path} is neither a tensor store nor a trained run nor a forecast")

@@ -1,0 +1,37 @@
+"""Records that a command is given as files, in place of a tensor store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stforecast.options import DataOptions, VariableOptions
+
+if TYPE_CHECKING:
+    from stforecast.card import RunCard
+    from stforecast.store import TensorStore
+
+
+def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
+    """Files, or one tensor store, as a record; checked and made regular, and nothing written."""
+    from stforecast.cli.describe import is_store
+    from stforecast.store import TensorStore
+
+    if len(files) == 1 and is_store(Path(files[0])):
+        return TensorStore.open(files[0])
+    from stforecast.ingest import prepare
+    from stforecast.sources import open_source
+
+    dataset = open_source(list(files), options, Path())
+    return TensorStore(prepare(dataset, options).dataset)
+
+
+def options_of_history(card: "RunCard", options: DataOptions) -> DataOptions:
+    """How to read a history for a run: as its record was read, and just what it needs of it."""
+    given = options.variables or {}
+    return options.model_copy(
+        update={
+            "variables": {name: given.get(name, VariableOptions()) for name in card.channel_names},
+            "time_step": options.time_step or card.time_step,
+            "period": None,
+        }
+    )

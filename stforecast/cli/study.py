@@ -1,0 +1,173 @@
+"""Which experiment a command works on, and where its inputs and outputs lie."""
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stforecast.cli.session import Session
+from stforecast.config import Experiment, experiment_of, load_experiment, safe_name
+from stforecast.errors import RunError, StoreError
+
+if TYPE_CHECKING:
+    from stforecast.card import RunCard
+    from stforecast.store import TensorStore
+
+MODEL = "model"
+STORE = "store.zarr"
+FORECAST = "forecast.nc"
+HINDCAST = "hindcast.nc"
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment with the paths of its inputs and outputs, seen from the working directory."""
+
+    experiment: Experiment
+    files: list[str]
+    folder: Path
+    store: Path
+    model: Path
+    overlay: Path | None
+    flags: str
+    """What the next command takes to work on the same experiment; empty or ` -c FILE`."""
+
+    @property
+    def forecast(self) -> Path:
+        return self.folder / FORECAST
+
+    @property
+    def run_flags(self) -> str:
+        """What a command that starts from the run takes: its folder where no file leads to it."""
+        return f" {shlex.quote(str(self.model))}" if "--store" in self.flags else self.flags
+
+    @property
+    def verification(self) -> Path:
+        return self.folder / "verification"
+
+    @property
+    def maps(self) -> Path:
+        return self.folder / "maps"
+
+    def described(self) -> dict[str, Any]:
+        """The resolved experiment as plain values for the card of a run."""
+        plain: dict[str, Any] = self.experiment.model_dump(mode="json")
+        plain["data"] |= {"files": self.files, "store": str(self.store)}
+        plain["maps"]["overlay"] = str(self.overlay) if self.overlay else None
+        return plain
+
+
+def open_study(
+    session: Session,
+    config: str | None,
+    overrides: tuple[str, ...],
+    *,
+    own_data: str | None = None,
+    files: tuple[str, ...] = (),
+    store: str | None = None,
+) -> Study:
+    """The experiment of -c, of ./stforecast.yaml, or the demo; the first line of output tells.
+
+    `own_data` names data of the user's that is not in an experiment file: the demo is nothing to
+    it. `files` and `store` take the place of the experiment's.
+    """
+    loaded = load_experiment(config, overrides, own_data=own_data)
+    flags = f" -c {shlex.quote(config)}" if config else ""
+    if loaded.source is None:
+        session.say(loaded.origin)
+    chosen = Path(store) if store is not None else loaded.store
+    if store is not None or (own_data is not None and loaded.source is None):
+        flags += f" --store {shlex.quote(str(chosen))}"
+    return Study(
+        experiment=loaded.experiment,
+        files=list(files) or loaded.files,
+        folder=loaded.folder,
+        store=chosen,
+        model=loaded.model,
+        overlay=loaded.overlay,
+        flags=flags,
+    )
+
+
+def study_of_run(
+    session: Session,
+    run: str | None,
+    config: str | None,
+    overrides: tuple[str, ...],
+    *,
+    store: str | None = None,
+) -> Study:
+    """The study that a trained run belongs to; without a run, that of the experiment.
+
+    Outputs lie beside the run. The experiment is that of -c if given, else that on the run's card.
+    """
+    if run is None:
+        own_data = name_of_store(store) if store is not None else None
+        return open_study(session, config, overrides, own_data=own_data, store=store)
+    model = find_run(Path(run))
+    folder = model.parent if model.name == MODEL else model
+    beside = folder / STORE
+    if config is not None:
+        study = open_study(session, config, overrides, store=store)
+        return replace(study, folder=folder, model=model)
+    from stforecast.card import RunCard
+
+    card = RunCard.read(model)
+    experiment = experiment_of(card.experiment or {"name": safe_name(card.name)}, overrides, "card")
+    if store is not None:
+        found = Path(store)
+    elif not beside.exists() and experiment.data.store:
+        found = Path(experiment.data.store)
+    else:
+        found = beside
+    overlay = Path(experiment.maps.overlay) if experiment.maps.overlay else None
+    return Study(experiment, experiment.data.files, folder, found, model, overlay, "")
+
+
+def find_run(path: Path) -> Path:
+    """The folder of a run, given it or the folder of its study; RunError when it is neither."""
+    from stforecast.card import CARD
+
+    for folder in (path, path / MODEL):
+        if (folder / CARD).is_file():
+            return folder
+    words = "holds no trained run" if path.exists() else "does not exist"
+    raise RunError(f"{path} {words}; train one with `stforecast train`, or name its folder")
+
+
+def read_card(study: Study) -> "RunCard":
+    """The card of the study's run; RunError with the remedy when it was never trained."""
+    from stforecast.card import CARD, RunCard
+
+    if not (study.model / CARD).is_file():
+        raise RunError(
+            f"there is no trained run in {study.model}; train it with "
+            f"`stforecast train{study.flags}`"
+        )
+    return RunCard.read(study.model)
+
+
+def open_store(study: Study) -> "TensorStore":
+    """The study's tensor store; StoreError with the remedy when nothing was read yet."""
+    from stforecast.store import TensorStore
+
+    if not study.store.exists():
+        raise StoreError(
+            f"there is no tensor store at {study.store}; make it with "
+            f"`stforecast ingest{study.flags.replace('--store', '--output')}`"
+        )
+    return TensorStore.open(study.store)
+
+
+def name_of_store(store: str | Path) -> str:
+    """A name for the study of a store that no experiment names."""
+    absolute = Path(store).absolute()
+    return safe_name(absolute.parent.name if absolute.name == STORE else absolute.stem)
+
+
+def name_of_files(files: tuple[str, ...]) -> str:
+    """A name for the study of files that no experiment names."""
+    stem = Path(files[0]).name
+    while (shorter := Path(stem).stem) != stem:
+        stem = shorter
+    return safe_name(stem.replace("*", "").replace("?", ""))

@@ -1,0 +1,357 @@
+"""The text of a new experiment file: commented, and filled from the data."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stforecast.cli.describe import grid_text
+from stforecast.config.text import yaml_scalar
+from stforecast.errors import StForecastError
+from stforecast.grid import Grid
+from stforecast.options import DataOptions, SplitOptions, WindowOptions
+from stforecast.store import ChannelMeta
+from stforecast.timeaxis import TimeAxis, TimeStep, stamp_text
+from stforecast.windows.spec import WindowSpec, resolve_windows
+from stforecast.windows.splits import resolve_splits
+
+_DAY = 86_400
+_SECTIONS = ("windows", "model", "training", "verification", "maps")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was found in the files."""
+
+    channels: list[ChannelMeta]
+    grid: Grid
+    axis: TimeAxis
+    sequence_name: str | None
+    n_sequences: int
+    reader: str
+
+    @property
+    def is_traffic(self) -> bool:
+        """Counts in the cells of a city: they follow the week."""
+        return self.reader == "deepst"
+
+
+def experiment_text(
+    name: str,
+    files: Sequence[str],
+    record: Record,
+    options: DataOptions,
+    preset: str | None = None,
+) -> str:
+    """An experiment file for a record.
+
+    Args:
+        name: of the experiment.
+        files: as they are to stand in it.
+        record: what was found in the files.
+        options: what was said of the data beyond the files.
+        preset: text of an experiment file whose sections but `data` are taken over.
+    """
+    sections = _sections_of(preset) if preset is not None else {}
+    windows = _fitting_windows(sections.get("windows"), record)
+    if windows is None:
+        # references such as day_before go with the time step of the windows
+        unfit = sections.pop("windows", None)
+        sections.pop("verification", None)
+        windows = suggest_windows(record)
+        if unfit is not None:
+            sections["windows"] = "# Not those of the preset, which do not fit this record.\n"
+            sections["windows"] += _windows_section(windows, record)
+    written = {
+        "windows": _windows_section(windows, record),
+        "model": _MODEL,
+        "training": _TRAINING,
+        "verification": _verification_section(record),
+        "maps": _MAPS,
+    }
+    parts = [_head(name, record), _data_section(name, files, record, options, windows)]
+    parts += [sections.get(section, written[section]) for section in _SECTIONS]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def suggest_windows(record: Record) -> WindowSpec:
+    """History and horizon that suit the step, and of which the record holds enough."""
+    step = record.axis.step
+    if step.months:
+        history, horizon = {1: (12, 6), 12: (8, 4)}.get(step.months, (4, 4))
+    elif step.seconds >= _DAY:
+        history = horizon = 7
+    elif step.seconds >= 3600:
+        history = horizon = max(4, min(12, _DAY // step.seconds))
+    else:
+        history = horizon = max(4, min(12, 7200 // step.seconds))
+    # three periods, a window apart, for windows that are not to be the whole of a period
+    parts = 1 if record.n_sequences > 1 else 10
+    while (history + horizon) * parts > record.axis.size and history + horizon > 2:
+        history, horizon = max(1, history // 2), max(1, horizon // 2)
+    return WindowSpec(history, horizon)
+
+
+def as_patterns(files: Sequence[str]) -> list[str]:
+    """Many files of a folder as one pattern, where it means just these files."""
+    kept: list[str] = []
+    by_kind: dict[tuple[Path, str], list[str]] = {}
+    for name in files:
+        by_kind.setdefault((Path(name).parent, Path(name).suffix), []).append(name)
+    for (folder, suffix), group in by_kind.items():
+        pattern = f"*{suffix}"
+        if len(group) > 3 and {Path(name) for name in group} == set(folder.glob(pattern)):
+            kept.append(str(folder / pattern))
+        else:
+            kept += group
+    return kept
+
+
+def relative_to(files: Sequence[str], folder: Path) -> list[str]:
+    """Files seen from the working directory, as an experiment file in `folder` names them."""
+    return [
+        name
+        if name.startswith("package:") or os.path.isabs(name)
+        else os.path.relpath(name, folder)
+        for name in files
+    ]
+
+
+def _head(name: str, record: Record) -> str:
+    axis = record.axis
+    first, last = (stamp_text(axis.times_at(at)[()]) for at in (0, axis.size - 1))
+    lines = [
+        f"# {name}: {grid_text(record.grid)};",
+        f"# {axis.size} times from {first} to {last}, one each {axis.step.label}, "
+        f"in the calendar {axis.calendar}.",
+        "# Every value may be changed, and what is commented out shows what else there is.",
+        f"name: {yaml_scalar(name)}",
+    ]
+    return "\n".join(lines)
+
+
+def _data_section(
+    name: str, files: Sequence[str], record: Record, options: DataOptions, windows: WindowSpec
+) -> str:
+    lines = ["data:", "  # relative to this file; patterns such as *.nc are fine", "  files:"]
+    lines += [f"    - {yaml_scalar(file)}" for file in files]
+    lines += _plain(options, "reader", f"reader: {record.reader}", "how the files are read")
+    if options.slots != "auto":
+        lines.append(f"  slots: {options.slots}")
+    lines += _plain(options, "store", f"store: data/{name}.zarr", f"else runs/{name}/store.zarr")
+    lines += _plain(options, "timezone", "timezone: Europe/Berlin", "clock of the stamps, else UTC")
+    lines += _plain(options, "time_step", f"time_step: {record.axis.step.text}", "as found")
+    if record.sequence_name is not None:
+        lines.append(f"  sequence: {yaml_scalar(record.sequence_name)}")
+    if options.select:
+        chosen = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in options.select.items())
+        lines.append(f"  select: {{{chosen}}}")
+    lines.append("  variables:")
+    for channel in record.channels:
+        lines += _variable(channel, record, options)
+    lines += _place(record.grid, options)
+    lines += _period(record, options)
+    lines += _split(record, windows, options.split)
+    return "\n".join(lines)
+
+
+def _plain(options: DataOptions, key: str, example: str, words: str) -> list[str]:
+    value = getattr(options, key)
+    if value is not None:
+        return [f"  {key}: {yaml_scalar(value)}"]
+    return [f"  # {example}   # {words}"]
+
+
+def _variable(channel: ChannelMeta, record: Record, options: DataOptions) -> list[str]:
+    given = (options.variables or {}).get(channel.name)
+    values = {} if given is None else given.model_dump(exclude_none=True)
+    if record.is_traffic:
+        values.setdefault("index", record.channels.index(channel))
+        values.setdefault("minimum", 0)
+    inside = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in values.items())
+    words = channel.long_name or channel.standard_name or ""
+    units = f"in {channel.units}" if channel.units else "without units: add units: here"
+    comment = ", ".join(part for part in (words, units) if part)
+    return [f"    {yaml_scalar(channel.name)}: {{{inside}}}   # {comment}"]
+
+
+def _place(grid: Grid, options: DataOptions) -> list[str]:
+    lines = []
+    if options.grid is not None:
+        place = options.grid.model_dump()
+        inside = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in place.items())
+        return [f"  grid: {{{inside}}}"]
+    if grid.kind == "bare":
+        return [
+            "  # the files do not say where their cells lie; with the outer edges of the grid,",
+            "  # forecasts and maps have latitude and longitude:",
+            "  # grid: {west: -74.02, east: -73.90, south: 40.67, north: 40.84, first_row: north}",
+        ]
+    if grid.kind == "curvilinear" or grid.y_coord is None or grid.x_coord is None:
+        return []
+    west, east = (float(grid.x_coord[at]) for at in (0, -1))
+    south, north = sorted(float(grid.y_coord[at]) for at in (0, -1))
+    region = options.region
+    if region is not None:
+        west, east, south, north = region.west, region.east, region.south, region.north
+    else:
+        lines.append("  # a part of the grid, by the centres of its cells:")
+    inside = f"{{west: {west:g}, east: {east:g}, south: {south:g}, north: {north:g}}}"
+    return [*lines, f"  {'' if region is not None else '# '}region: {inside}"]
+
+
+def _period(record: Record, options: DataOptions) -> list[str]:
+    if options.period is not None:
+        first, last = options.period
+        return [f"  period: [{yaml_scalar(first)}, {yaml_scalar(last)}]"]
+    axis = record.axis
+    first, last = (stamp_text(axis.times_at(at)[()])[:10] for at in (0, axis.size - 1))
+    return [f"  # period: [{first}, {last}]   # a part of the record"]
+
+
+def _split(record: Record, windows: WindowSpec, given: SplitOptions) -> list[str]:
+    chosen = given.model_dump(exclude_none=True)
+    if chosen:
+        return ["  split:", *(f"    {name}: {_part(part)}" for name, part in chosen.items())]
+    fractions = ["  split:", "    train: 0.7", "    validation: 0.1", "    test: 0.2"]
+    if record.n_sequences > 1:
+        return ["  # shares of the sequences", *fractions]
+    try:
+        splits = resolve_splits(record.axis, SplitOptions(), windows)
+    except StForecastError:
+        return ["  # shares of the record, in this order; dates do as well", *fractions]
+    lines = ["  # first and last date of each period; windows never cross from one to another"]
+    lines.append("  split:")
+    for name, (first, last) in splits.dates(record.axis).items():
+        lines.append(f"    {name}: {_part((first, last))}")
+    return lines
+
+
+def _part(part: float | tuple[str, str]) -> str:
+    if isinstance(part, float):
+        return f"{part:g}"
+    return f"[{yaml_scalar(part[0])}, {yaml_scalar(part[1])}]"
+
+
+def _windows_section(windows: WindowSpec, record: Record) -> str:
+    step = record.axis.step
+    fields = _calendar_fields(record)
+    lines = [
+        "windows:",
+        f"  history: {_duration(step, windows.history)}   # what a forecast starts from",
+        f"  horizon: {_duration(step, windows.horizon)}   # how far the model learns to forecast",
+    ]
+    yearly = step.months >= 12
+    lines += [
+        "  # none, last_frame or history_mean: what is subtracted before and added back after;",
+        "  # series that drift need it",
+        f"  departure: {'history_mean' if yearly else 'none'}",
+    ]
+    if fields:
+        lines += [
+            "  # what else the model is told of each valid time, in the clock of the stamps",
+            "  covariates:",
+            f"    - calendar: [{', '.join(fields)}]",
+        ]
+    return "\n".join(lines)
+
+
+def _calendar_fields(record: Record) -> list[str]:
+    step = record.axis.step
+    if record.n_sequences > 1 or step.months >= 12:
+        return []
+    if step.months:
+        return ["month"]
+    years = record.axis.size * step.seconds / (365 * _DAY)
+    seasonal = ["day_of_year"] if years > 1.5 else []
+    if step.seconds >= _DAY:
+        return seasonal
+    return ["hour", "weekday"] if record.is_traffic else ["hour", *seasonal]
+
+
+def _verification_section(record: Record) -> str:
+    step = record.axis.step
+    if record.n_sequences > 1:
+        references = ["persistence", "history_mean"]
+    elif record.is_traffic and step.is_fixed and step.seconds < _DAY:
+        references = ["persistence", "week_before", "hour_of_week"]
+    elif step.is_fixed and step.seconds < _DAY:
+        references = ["persistence", "day_before", "climatology"]
+    else:
+        references = ["persistence", "history_mean", "climatology"]
+    return "\n".join(
+        [
+            "verification:",
+            "  # forecasts that cost nothing: persistence, history_mean, day_before, week_before,",
+            "  # climatology, hour_of_week",
+            f"  references: [{', '.join(references)}]",
+            "  by: [lead_time]   # also hour, weekday, month, season of the valid time",
+            "  every: 1          # steps from one initial time to the next",
+        ]
+    )
+
+
+_MODEL = """\
+model:
+  name: simvp
+  # Published settings, such as taxibj or weather, or your own:
+  # preset: taxibj
+  hid_S: 16         # width of encoder and decoder
+  hid_T: 128        # width of the translator
+  N_S: 2            # layers of encoder and decoder
+  N_T: 4            # layers of the translator"""
+
+_TRAINING = """\
+training:
+  # The budget is one of max_time, max_steps and max_epochs.
+  max_time: 10min
+  batch_size: 16
+  learning_rate: 1e-3
+  seed: 0
+  # device: cuda    # cuda, mps or cpu; the best there is by default"""
+
+_MAPS = """\
+maps:
+  # lead_time: [1, 4]            # steps or durations; up to four by default
+  # overlay: districts.geojson   # GeoJSON or shapefile drawn over each map"""
+
+
+def _sections_of(text: str) -> dict[str, str]:
+    """The sections of an experiment file as they are written, comments and all."""
+    sections: dict[str, list[str]] = {}
+    above: list[str] = []
+    current: list[str] | None = None
+    for line in text.splitlines():
+        match = re.match(r"([A-Za-z_]\w*):", line)
+        if match:
+            current = [*above, line]
+            sections[match[1]] = current
+            above = []
+        elif line.startswith("#") or not line.strip():
+            above.append(line)
+        elif current is not None:
+            current += [*above, line]
+            above = []
+    return {name: "\n".join(lines) for name, lines in sections.items()}
+
+
+def _fitting_windows(section: str | None, record: Record) -> WindowSpec | None:
+    """The windows of a preset, if they are whole steps and the record has room for them."""
+    if section is None:
+        return None
+    from stforecast.config.text import parse_yaml
+
+    values, _ = parse_yaml(section, "windows")
+    try:
+        spec = resolve_windows(WindowOptions.model_validate(values["windows"]), record.axis.step)
+        resolve_splits(record.axis, SplitOptions(), spec, n_sequences=record.n_sequences)
+    except StForecastError:
+        return None
+    return spec
+
+
+def _duration(step: TimeStep, steps: int) -> str:
+    if step.is_fixed:
+        return TimeStep(seconds=steps * step.seconds).text
+    return TimeStep(months=steps * step.months).text

@@ -1,0 +1,188 @@
+"""`stforecast verify`: what a forecast is worth."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
+from stforecast.cli.progress import progress_bar
+from stforecast.cli.records import record_of
+from stforecast.cli.session import Session
+from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_card, study_of_run
+from stforecast.config import Experiment
+from stforecast.errors import ConfigError, StForecastWarning
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stforecast.store import TensorStore
+
+_FROM_STATISTICS = ("climatology", "hour_of_week")
+
+
+@click.command(
+    "verify",
+    cls=TakesFiles,
+    epilog="""Examples:
+
+\b
+    stforecast verify                              the run of the experiment, on its test period
+    stforecast verify runs/demo/model --set verification.by=[lead_time,season]
+    stforecast verify gfs.nc ours.nc --observations era5/*.nc --output scores
+""",
+)
+@click.argument("forecasts", nargs=-1, type=click.Path(), metavar="[RUN | FILE...]")
+@files_option(
+    "--observations",
+    "observations",
+    help="Score forecast FILEs against these files (or a tensor store), up to the next option.",
+)
+@click.option(
+    "--store",
+    type=click.Path(),
+    metavar="STORE",
+    help="The tensor store to hindcast [default: that of the run].",
+)
+@click.option(
+    "--output",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where scores.nc and scores.csv go [default: verification/ beside the run, or here].",
+)
+@experiment_options
+@talk_options
+def command(
+    session: Session,
+    forecasts: tuple[str, ...],
+    observations: tuple[str, ...],
+    store: str | None,
+    output: str | None,
+    config: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Score a run, or any forecast.
+
+    A RUN [default: that of the experiment] forecasts its whole test period, which it never saw, and
+    is scored per lead time and variable: RMSE, MAE, bias, and skill against forecasts that cost
+    nothing (verification.references). With --observations, FILEs are scored instead, whoever made
+    them; several are set side by side. Cells on the sphere weigh by their area.
+    """
+    from stforecast.verification import score_table, write_scores
+
+    if observations:
+        if not forecasts:
+            raise click.UsageError("--observations needs the forecast FILEs to score against them")
+        study = open_study(session, config, overrides, own_data="observations")
+        folder = Path(output or "verification")
+        scores = _score_files(forecasts, observations, study.experiment)
+    else:
+        study = _study_to_score(session, forecasts, config, overrides, store)
+        folder = Path(output) if output is not None else study.verification
+        scores = _score_run(session, study, folder)
+    session.show(score_table(scores))
+    written = write_scores(scores, folder)
+    click.echo(f"Scores: {', '.join(str(path) for path in written)}")
+
+
+def _study_to_score(
+    session: Session,
+    forecasts: tuple[str, ...],
+    config: str | None,
+    overrides: tuple[str, ...],
+    store: str | None,
+) -> Study:
+    if len(forecasts) > 1 or any(Path(name).is_file() for name in forecasts):
+        raise ConfigError(
+            f"{forecasts[0]} is scored against observations; name them with --observations FILES"
+        )
+    run = forecasts[0] if forecasts else None
+    return study_of_run(session, run, config, overrides, store=store)
+
+
+def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
+    """Hindcast the test period, keep the hindcast, and score it."""
+    card = read_card(study)
+    record = open_store(study)
+    card.check_fits(record)
+    from stforecast.forecast import load_trained, period_samples, predict
+    from stforecast.product import write_product
+    from stforecast.verification import references_for, verify
+    from stforecast.windows.splits import period
+
+    options = study.experiment.verification
+    model = load_trained(study.model, study.experiment.training.device)
+    horizon = model.spec.horizon
+    every = record.axis.step.steps(options.every, "verification.every")
+    inits, sequences = period_samples(
+        record, model.spec, card, "test", horizon=horizon, every=every
+    )
+    with progress_bar(session, "forecasting the test period") as progress:
+        hindcast = predict(model, record, inits, sequences=sequences, progress=progress)
+    write_product(hindcast, folder / HINDCAST)
+    references = references_for(
+        hindcast,
+        record,
+        options.references,
+        history=model.spec.history,
+        train=period(record.axis, *card.splits["train"], "training period"),
+    )
+    observed = record.observations()
+    if sequences is not None:
+        among = {str(record.meta.sequence_name): sequences}
+        references = {name: made.isel(among) for name, made in references.items()}
+        observed = observed.isel(among)
+    return verify(hindcast, observed, references=references, by=options.by)
+
+
+def _score_files(
+    files: tuple[str, ...], observations: tuple[str, ...], experiment: Experiment
+) -> "xr.Dataset":
+    """Score forecasts, whoever made them, beside references from the observations."""
+    from stforecast.product import open_product
+    from stforecast.verification import verify
+
+    forecasts = {}
+    for name in files:
+        product = open_product(name)
+        label = str(product.attrs.get("stforecast_run") or Path(name).stem)
+        forecasts[Path(name).stem if label in forecasts else label] = product
+    if len(forecasts) < len(files):
+        raise ConfigError("two forecasts have the same name; rename one of the files")
+    record = record_of(observations, experiment.data)
+    main = next(iter(forecasts.values()))
+    references = _references(main, record, experiment)
+    options = experiment.verification
+    return verify(forecasts, record.observations(), references=references, by=options.by)
+
+
+def _references(
+    forecast: "xr.Dataset", record: "TensorStore", experiment: Experiment
+) -> dict[str, "xr.Dataset"]:
+    """The references asked for, with statistics from before the forecasts."""
+    from stforecast.verification import references_for
+    from stforecast.windows.splits import period
+
+    step = record.axis.step
+    wanted = list(experiment.verification.references)
+    trained = str(forecast.attrs.get("stforecast_training_period", ""))
+    first = int(record.axis.positions(forecast["init_time"].values).min())
+    if trained:
+        train = period(record.axis, *trained.split("/"), "training period of the forecast")
+    elif first > 0:
+        train = (0, first)
+    else:
+        train = (0, 1)
+        left = [name for name in wanted if name in _FROM_STATISTICS]
+        wanted = [name for name in wanted if name not in left]
+        if left:
+            warnings.warn(
+                f"{' and '.join(left)} are left out: there are no observations from before the "
+                "first initial time",
+                StForecastWarning,
+                stacklevel=2,
+            )
+    given = forecast.attrs.get("stforecast_history")
+    history = step.steps(experiment.windows.history if given is None else int(given), "history")
+    return references_for(forecast, record, wanted, history=history, train=train)
