@@ -127,24 +127,25 @@ class _Sums:
         mask = xr.DataArray(common, dims=dims)
         weight = (mask * self._cells).sum(dims[2:]).values
         self.used[part] |= weight > 0
-        n = self.weight[index].size
         flat = codes.ravel()
-        self._collect(self.weight[index], flat, weight, n)
-        self._collect(self.count[index], flat, common.sum(axis=tuple(range(2, common.ndim))), n)
+        _collect(self.weight, (index,), flat, weight)
+        _collect(self.count, (index,), flat, common.sum(axis=tuple(range(2, common.ndim))))
         observed = xr.DataArray(truth.astype(np.float64), dims=dims).where(mask)
         for number, field in enumerate(fields):
             predicted = xr.DataArray(field, dims=dims)
             for score, mean in _MEANS.items():
                 per_field = mean(predicted, observed, preserve_dims=kept, weights=self._cells)
                 values = np.nan_to_num(per_field.transpose(*kept).values) * weight
-                self._collect(self.errors[score][number, index], flat, values, n)
+                _collect(self.errors[score], (number, index), flat, values)
 
-    @staticmethod
-    def _collect(
-        total: NDArray[Any], codes: NDArray[np.int64], values: NDArray[Any], n: int
-    ) -> None:
-        summed = np.bincount(codes, weights=values.ravel().astype(np.float64), minlength=n)
-        total += summed.reshape(total.shape).astype(total.dtype)
+
+def _collect(
+    totals: NDArray[Any], place: tuple[int, ...], codes: NDArray[np.int64], values: NDArray[Any]
+) -> None:
+    """Add values to the groups they belong to, in the part of the totals at `place`."""
+    shape = totals.shape[len(place) :]
+    summed = np.bincount(codes, weights=values.ravel(), minlength=int(np.prod(shape)))
+    totals[place] += summed.reshape(shape).astype(totals.dtype)
 
 
 def _checked(by: Sequence[str]) -> list[str]:

@@ -1,0 +1,102 @@
+"""Scores on the terminal and in files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from rich.console import Console
+
+from stforecast import names
+from stforecast.errors import StForecastError
+from stforecast.verification import reference, score_table, verify, write_scores
+from tests.helpers import make_store
+
+
+@pytest.fixture(scope="module")
+def scores():
+    store = make_store(24 * 20, ["t2m", "tp"], 4, 5)
+    inits = np.arange(24 * 10, 24 * 19, 5)
+    made = {
+        name: reference(name, store, inits, 6, history=4, train=(0, 240))
+        for name in ("day_before", "persistence", "history_mean")
+    }
+    first = made.pop("day_before")
+    return verify(first, store.observations(), references=made, by=["lead_time", "hour"], name="m")
+
+
+def shown(scores, width):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(score_table(scores))
+    console.file.close()
+    return console.export_text()
+
+
+def test_table_side_by_side_where_there_is_room(scores):
+    text = shown(scores, 140)
+    assert "t2m (K)" in text
+    assert "tp (K)" in text
+    assert "Apart by hour in the files." in text
+    assert "skill vs" in text
+    assert "…" not in text
+    lines = [line for line in text.splitlines() if line.strip().startswith("all")]
+    assert len(lines) == 2
+    assert "initial times 2000-01-11" in text
+
+
+def test_table_is_stacked_where_there_is_none(scores):
+    text = shown(scores, 60)
+    assert "…" not in text
+    assert [line.strip() for line in text.splitlines()].count("MAE") == 2
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
+
+
+def test_table_shows_the_numbers(scores):
+    text = shown(scores, 140)
+    rmse = float(
+        np.sqrt(
+            (scores["rmse"] ** 2 * scores["weight"]).sum("hour") / scores["weight"].sum("hour")
+        ).sel(forecast="m", variable="t2m")[0]
+    )
+    line = next(line for line in text.splitlines() if line.strip().startswith("1 h"))
+    assert float(line.split()[2]) == pytest.approx(rmse, abs=1e-2)
+
+
+def test_files_hold_everything(scores, tmp_path):
+    netcdf, table = write_scores(scores, tmp_path / "verification")
+    assert (netcdf.name, table.name) == ("scores.nc", "scores.csv")
+    with xr.open_dataset(netcdf, decode_timedelta=True) as back:
+        np.testing.assert_array_equal(back["rmse"], scores["rmse"])
+        np.testing.assert_array_equal(back[names.LEAD_TIME], scores[names.LEAD_TIME])
+        assert back["rmse"].attrs["definition"] == scores["rmse"].attrs["definition"]
+        assert list(back["forecast"].values) == ["m", "persistence", "history_mean"]
+    frame = pd.read_csv(table)
+    assert len(frame) == 3 * 2 * 6 * 24
+    row = frame.query("forecast == 'm' and variable == 'tp' and lead_hours == 3 and hour == 7")
+    where = {"variable": "tp", "lead_time": np.timedelta64(3, "h"), "hour": 7}
+    expected = scores.sel(where).sel(forecast="m")
+    assert row["rmse"].item() == pytest.approx(float(expected["rmse"]))
+    assert row["lead_time"].item() == "3 h"
+    assert row["skill_vs_persistence"].item() == pytest.approx(
+        float(expected["skill"].sel(reference="persistence"))
+    )
+    assert row["count"].item() == int(expected["count"])
+    assert [
+        path.name for path in (tmp_path / "verification").iterdir() if path.name[0] == "."
+    ] == []
+
+
+def test_lead_times_that_count_steps(tmp_path):
+    store = make_store(40, step="1M")
+    made = reference("persistence", store, [20, 21], 3, history=1, train=(0, 20))
+    scores = verify(made, store.observations())
+    _, table = write_scores(scores, tmp_path)
+    frame = pd.read_csv(table)
+    assert list(frame["lead_time"]) == [1, 2, 3]
+    assert "lead_hours" not in frame
+    assert "skill" not in shown(scores, 100)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(scores, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StForecastError, match="cannot write the scores"):
+        write_scores(scores, tmp_path / "file" / "deeper")
