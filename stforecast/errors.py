@@ -25,5 +25,9 @@ class RunError(StForecastError):
     """A trained run is missing, broken, in the way, or does not fit the data."""
 
 
+class Interrupted(StForecastError):
+    """The user stopped the work; what was done is saved, and the sentence says how to go on."""
+
+
 class StForecastWarning(UserWarning):
     """Something the user should know that does not stop the work."""

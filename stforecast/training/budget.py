@@ -1,0 +1,213 @@
+"""How long to train: a number of steps, or a time that is turned into one.
+
+A budget maps the steps of the optimiser to a progress in [0, 1], by which learning rates anneal
+and validations fall due. A budget in steps maps them once and for all. A budget in time times the
+first steps, plans, and corrects the plan as it goes: what changes is only how much progress one
+of the steps still to come makes, so that the progress never jumps and always ends at one.
+"""
+
+import math
+import re
+from typing import Any, Protocol
+
+from stforecast.errors import ConfigError
+
+_UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(sec|s|min|h|d)", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as ``90s``, ``10min``, ``1h30min`` or ``2d``."""
+    rest = text.strip()
+    seconds = 0.0
+    while match := _DURATION.match(rest):
+        seconds += float(match[1]) * _UNITS[match[2].lower()]
+        rest = rest[match.end() :].strip()
+    if rest or seconds <= 0:
+        raise ConfigError(
+            f"training.max_time is {text!r}; write a duration such as 90s, 10min or 1h30min"
+        )
+    return seconds
+
+
+class Budget(Protocol):
+    """What the training loop asks of a budget."""
+
+    validations: int  # how many fall due within the whole budget
+    validation_seconds: float  # what one costs, as far as known
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of the whole budget; None while a time is not yet turned into steps."""
+
+    def progress(self, step: int) -> float:
+        """The part of the budget that is used after `step` steps."""
+
+    def done(self, step: int) -> bool:
+        """Whether `step` steps use the budget up."""
+
+    def start(self, step: int, stepping: float) -> None:
+        """A session begins at `step`, with `stepping` seconds spent on steps before."""
+
+    def stepped(self, step: int, elapsed: float, stepping: float) -> None:
+        """Step `step` is taken, after `elapsed` seconds in all, `stepping` of them on steps."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know: plain values."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+
+
+class StepBudget:
+    """A number of steps."""
+
+    def __init__(self, steps: int, validations: int) -> None:
+        self.steps = steps
+        self.validations = min(validations, steps)
+        self.validation_seconds = 0.0
+
+    @property
+    def total_steps(self) -> int | None:
+        return self.steps
+
+    def progress(self, step: int) -> float:
+        return min(step / self.steps, 1.0)
+
+    def done(self, step: int) -> bool:
+        return step >= self.steps
+
+    def start(self, step: int, stepping: float) -> None:
+        pass
+
+    def stepped(self, step: int, elapsed: float, stepping: float) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class TimeBudget:
+    """A time in seconds, steps and validations together.
+
+    The first steps are not timed (they compile, allocate and fill caches); a few more are, and
+    make the plan. Until then the progress is zero. The plan is mended each fiftieth of the way.
+    """
+
+    UNTIMED_STEPS = 3
+    TIMED_STEPS = 5
+    TIMED_PART = 0.01  # of the time, at least, before the first plan, unless …
+    LATEST_PART = 0.05  # … so much of it is gone
+    VALIDATION_PART = 0.25  # of the time, at most, for validations
+    PLANS = 50
+
+    def __init__(self, seconds: float, validations: int) -> None:
+        self.seconds = seconds
+        self.validations = validations
+        self.validation_seconds = 0.0
+        self.step_seconds: float | None = None
+        self._total: int | None = None
+        self._anchor = (0, 0.0)  # a step and its progress; from there to 1 in equal steps
+        self._window = (0, 0.0)  # a step and the seconds on steps by then: measured from here
+        self._first = 0
+        self._warming = True
+        self._next_plan = 0.0
+
+    @property
+    def total_steps(self) -> int | None:
+        return self._total
+
+    def progress(self, step: int) -> float:
+        if self._total is None:
+            return 0.0
+        if step >= self._total:
+            return 1.0
+        anchor_step, anchor_progress = self._anchor
+        part = (step - anchor_step) / (self._total - anchor_step)
+        return anchor_progress + (1 - anchor_progress) * part
+
+    def done(self, step: int) -> bool:
+        return self._total is not None and step >= self._total
+
+    def start(self, step: int, stepping: float) -> None:
+        self._first = step
+        self._warming = True
+        self._window = (step, stepping)
+
+    def stepped(self, step: int, elapsed: float, stepping: float) -> None:
+        if self._total is None:
+            if self._warming and step >= self._first + self.UNTIMED_STEPS:
+                self._warming = False
+                self._window = (step, stepping)
+            enough = (
+                step >= self._first + self.UNTIMED_STEPS + self.TIMED_STEPS
+                and elapsed >= self.TIMED_PART * self.seconds
+            )
+            if enough or elapsed >= self.LATEST_PART * self.seconds:
+                self._measure(step, stepping)
+                self._plan(step, elapsed)
+        elif self.progress(step) >= self._next_plan and not self.done(step):
+            self._measure(step, stepping)
+            self._plan(step, elapsed)
+
+    def extend(self, step: int, elapsed: float) -> None:
+        """Plan anew after a state of a shorter budget: by `step`, `elapsed` seconds are used."""
+        if self._total is not None:
+            self._total = None
+            self._plan(step, elapsed)
+
+    def _measure(self, step: int, stepping: float) -> None:
+        window_step, window_stepping = self._window
+        if step > window_step:
+            measured = (stepping - window_stepping) / (step - window_step)
+        else:  # the time is all but gone before a single step was timed
+            measured = stepping / max(step, 1)
+        # Half and half with what was measured before: one slow moment does not rule the plan.
+        before = self.step_seconds
+        self.step_seconds = measured if before is None else (before + measured) / 2
+        self._window = (step, stepping)
+
+    def _plan(self, step: int, elapsed: float) -> None:
+        assert self.step_seconds is not None
+        left = max(self.seconds - elapsed, 0.0)
+        first_plan = self._total is None
+        if first_plan and self.validations * self.validation_seconds > self.VALIDATION_PART * left:
+            affordable = int(self.VALIDATION_PART * left / self.validation_seconds)
+            self.validations = max(1, min(self.validations, affordable))
+        progress = 0.0 if first_plan else self.progress(step)
+        validations = math.ceil(self.validations * (1 - progress) - 1e-9)
+        left -= validations * self.validation_seconds
+        steps = max(int(left / max(self.step_seconds, 1e-9)), 0)
+        self._total = step + steps
+        if steps and first_plan:
+            progress = step / self._total
+        self._anchor = (step, progress)
+        self._next_plan = progress + 1 / self.PLANS
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "seconds": self.seconds,
+            "validations": self.validations,
+            "validation_seconds": self.validation_seconds,
+            "step_seconds": self.step_seconds,
+            "total": self._total,
+            "anchor": list(self._anchor),
+            "next_plan": self._next_plan,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.validations = int(state["validations"])
+        self.validation_seconds = float(state["validation_seconds"])
+        self.step_seconds = state["step_seconds"]
+        self._total = state["total"]
+        anchor_step, anchor_progress = state["anchor"]
+        self._anchor = (int(anchor_step), float(anchor_progress))
+        self._next_plan = float(state["next_plan"])
+
+
+def validations_due(budget: Budget, step: int) -> int:
+    """How many validations have fallen due by `step`, evenly along the progress."""
+    return int(budget.progress(step) * budget.validations + 1e-9)

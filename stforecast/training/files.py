@@ -1,0 +1,75 @@
+"""Files of a run: written whole or not at all, read without pickle."""
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from stforecast.errors import RunError
+from stforecast.files import written_whole
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever the system says against writing below `path` becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"cannot write {error.filename or path}: {reason}; what was saved before is kept"
+        ) from error
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
+    """Weights as safetensors, with `notes` as its metadata."""
+    plain = {
+        name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in weights.items()
+    }
+    content = save(plain, metadata=dict(notes))
+    with written_whole(path, "the weights") as beside:
+        beside.write_bytes(content)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Weights on the CPU; RunError where they are missing or damaged."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"the weights {path} cannot be read ({error}); train the run again"
+        ) from error
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """What a resumed run needs: tensors and plain values."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    with written_whole(path, "the state of the run") as beside:
+        beside.write_bytes(buffer.getbuffer())
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state, all tensors on the CPU; nothing in the file is ever executed."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"there is nothing to resume in {path.parent}: {path.name} is missing; "
+            "train it again with --replace"
+        ) from error
+    # Whatever is wrong inside (truncated, not a state, forbidden types) ends the same way.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(
+            f"the state {path} cannot be read ({reason}); train the run again with --replace"
+        ) from error
+    if not isinstance(state, dict):
+        raise RunError(f"{path} holds no state of a run; train the run again with --replace")
+    return state

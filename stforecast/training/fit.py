@@ -1,0 +1,246 @@
+"""One process's share of a training: everything is put together, and Lightning runs it."""
+
+import contextlib
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch import nn
+
+from stforecast.models import create_model
+from stforecast.training.distributed import Ranks
+from stforecast.training.job import Job, Result
+from stforecast.training.losses import pointwise_loss
+from stforecast.training.module import TrainingModule
+from stforecast.training.plan import Plan
+from stforecast.training.progress import Reporter
+from stforecast.training.randomness import isolated, seed_everything, set_random_state
+from stforecast.training.recorder import Recorder
+from stforecast.training.resume import load_budget, make_budget
+from stforecast.training.schedules import make_schedule
+from stforecast.training.session import Session
+from stforecast.training.signals import StopRequest
+from stforecast.training.validation import Validator
+from stforecast.windows import Batch, ResumableLoader, Transform, WindowDataset
+
+PRECISIONS: dict[str, Any] = {"float32": "32-true", "bf16": "bf16-mixed", "float16": "16-mixed"}
+STEPS_BETWEEN_CHECKS = 10  # on a GPU, which an answer would keep waiting
+
+
+def fit(
+    job: Job,
+    plan: Plan,
+    ranks: Ranks,
+    reporter: Reporter,
+    stop: StopRequest,
+    state: dict[str, Any] | None,
+) -> Result:
+    """Train until the budget is used up or `stop` says so; the files are in the run's folder.
+
+    `state` is what an earlier session left, if the run goes on.
+
+    Raises:
+        NotFiniteError: a loss or a gradient was not finite.
+        RunError: the budget is used up already, or a file cannot be written.
+    """
+    with isolated(), _own_signals(), _hushed():
+        seed_everything(job.options.seed)
+        session, stream = _session(job, plan, ranks, reporter, stop, state)
+        seed_everything(job.options.seed + ranks.rank)  # each process drops out other cells
+        trainer = _trainer(job, ranks, _Driver(session, stop, state, ranks))
+        try:
+            trainer.fit(session.module, train_dataloaders=stream)
+        except SystemExit as error:
+            # Lightning ends the program where the user insists; that is not for a library to do.
+            raise KeyboardInterrupt from error
+        finally:
+            session.close()
+        reporter.finish(session.best_row)
+        return Result(session.outcome, session.counters.step)
+
+
+def _session(
+    job: Job,
+    plan: Plan,
+    ranks: Ranks,
+    reporter: Reporter,
+    stop: StopRequest,
+    state: dict[str, Any] | None,
+) -> "tuple[Session, _Stream]":
+    options, hardware = job.options, job.hardware
+    model = create_model(job.card.model.name, plan.shape, **job.card.model.settings)
+    if state is not None:
+        model.load_state_dict(state["model"])
+    if hardware.device != "mps":
+        _channels_last(model)
+    if options.compile:
+        model.compile()
+    module = TrainingModule(
+        model,
+        Transform.create(plan.statistics, plan.spec, job.store.meta.channels),
+        options,
+        # Its gradients are unscaled before they are clipped, which a fused step would do itself.
+        fused=hardware.precision != "float16" and hardware.device != "mps",
+        scaled=hardware.precision == "float16",
+        ranks=ranks,
+    )
+
+    def loader(samples: Any, shuffle: bool) -> ResumableLoader:
+        return ResumableLoader(
+            WindowDataset(job.store, plan.spec, samples, plan.frames),
+            options.batch_size // ranks.world_size,
+            shuffle=shuffle,
+            seed=options.seed,
+            workers=options.workers,
+            pin_memory=hardware.device == "cuda",
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+        )
+
+    train = loader(plan.train, shuffle=True)
+    validator = None
+    if len(plan.validation):
+        validator = Validator(
+            loader(plan.validation, shuffle=False),
+            job.store.channels,
+            pointwise_loss(options.loss),
+            hardware.autocast_dtype,
+            ranks,
+        )
+    steps_done = 0 if state is None else int(state["session"]["counters"]["step"])
+    session = Session(
+        module,
+        budget=make_budget(options, len(train)),
+        schedule=make_schedule(options.schedule, options.learning_rate, options.warmup),
+        validator=validator,
+        recorder=Recorder(job.run, job.card, job.matters, module, train, ranks, steps_done),
+        reporter=reporter,
+        ranks=ranks,
+        stop=stop,
+        steps_per_epoch=len(train),
+        patience=options.early_stopping,
+        check_every=1 if hardware.device == "cpu" else STEPS_BETWEEN_CHECKS,
+    )
+    if state is not None:
+        session.load_state_dict(state["session"])
+        load_budget(session.budget, state["session"]["budget"], session.counters)
+        train.load_state_dict(state["loader"])
+    return session, _Stream(train)
+
+
+def _trainer(job: Job, ranks: Ranks, driver: "_Driver") -> pl.Trainer:
+    # Told, not guessed: the cluster's or a notebook's environment is none of a training's business.
+    return pl.Trainer(
+        accelerator=job.hardware.device,
+        devices=ranks.world_size,
+        strategy="ddp" if ranks.world_size > 1 else "auto",
+        precision=PRECISIONS[job.hardware.precision],
+        plugins=[LightningEnvironment()],
+        max_epochs=-1,  # the session ends it
+        callbacks=[driver],
+        default_root_dir=str(job.run.path),
+        benchmark=job.hardware.device == "cuda",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _channels_last(model: nn.Module) -> None:
+    """Kernels of convolutions as CPUs and GPUs read them fastest; their values stay the same."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+class _Stream:
+    """Batches without end, epoch after epoch, from where the loader stands."""
+
+    def __init__(self, loader: ResumableLoader) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield from self._loader
+
+
+class _Driver(pl.Callback):
+    """Lets a session take part in Lightning's loop."""
+
+    def __init__(
+        self, session: Session, stop: StopRequest, state: dict[str, Any] | None, ranks: Ranks
+    ) -> None:
+        self._session = session
+        self._stop = stop
+        self._state = state
+        self._ranks = ranks
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop.listen()  # after Lightning, whose own handlers end the run in the middle
+        state, self._state = self._state, None
+        if state is not None:
+            optimizer = trainer.optimizers[0]
+            fused = optimizer.param_groups[0]["fused"]
+            optimizer.load_state_dict(state["optimizer"])
+            for group in optimizer.param_groups:
+                group["fused"] = fused
+            if state["precision"]:
+                trainer.precision_plugin.load_state_dict(state["precision"])
+            set_random_state(state["random"][self._ranks.rank])
+        if self._session.begin():
+            trainer.should_stop = True
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._session.module.set_rate(self._session.rate())
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if self._session.stepped():
+            trainer.should_stop = True
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Lightning changes signal handlers and does not give all of them back."""
+    before = {number: signal.getsignal(number) for number in StopRequest.SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with contextlib.suppress(ValueError):  # not the main thread: nothing was changed
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """What Lightning says about itself is not for the user: what matters is checked here."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for module in ("pytorch_lightning", "lightning_fabric"):
+            warnings.filterwarnings("ignore", module=rf"{module}\..*")
+        # Kernels of one cell have two layouts that are the same; exchanging them copies once.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,133 @@
+"""What is settled before the first step: windows, splits, statistics, the sizes of a sample."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.card import ModelCard, RunCard, TrainingCard
+from stforecast.errors import DataError
+from stforecast.models import SampleShape
+from stforecast.options import SplitOptions, TrainingOptions, WindowOptions
+from stforecast.store import TensorStore
+from stforecast.training.hardware import Hardware
+from stforecast.training.resume import describe_budget
+from stforecast.windows import (
+    Frames,
+    Splits,
+    Statistics,
+    WindowSpec,
+    compute_statistics,
+    list_samples,
+    resolve_splits,
+    resolve_windows,
+    sample_shape,
+)
+from stforecast.windows.splits import PartName
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The windows of a run and how they are split and normalised.
+
+    `train` and `validation` are samples (n, 2): sequence and position of the initial time;
+    `validation` may be empty. `frames` reads them, from memory where the record fits.
+    """
+
+    spec: WindowSpec
+    splits: Splits
+    statistics: Statistics
+    shape: SampleShape
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    frames: Frames
+
+    def learned_from(self, store: TensorStore) -> dict[str, Any]:
+        """The periods that training sees, as what a resumed run must share."""
+        dates = self.splits.dates(store.axis)
+        sequences = self.splits.sequences or {}
+        parts: tuple[PartName, ...] = ("train", "validation")
+        return {
+            **{part: dates.get(part) for part in parts},
+            **{f"sequences of {part}": sequences[part] for part in parts if part in sequences},
+        }
+
+
+def make_plan(
+    store: TensorStore,
+    windows: WindowOptions,
+    split: SplitOptions,
+    statistics: Statistics | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Plan:
+    """Settle windows, splits and statistics; those of a resumed run are given.
+
+    Raises:
+        DataError: the training period has no window without an absent time.
+    """
+    spec = resolve_windows(windows, store.axis.step)
+    splits = resolve_splits(store.axis, split, spec, store.n_sequences)
+    train = list_samples(store, spec, splits, "train")
+    if not len(train):
+        raise DataError(
+            f"the training period has no window of {spec.span} steps without a gap; shorten "
+            "windows.history or windows.horizon, or choose other periods in data.split"
+        )
+    frames = Frames(store, progress=progress)
+    if statistics is None:
+        statistics = compute_statistics(store, spec, splits, frames)
+    return Plan(
+        spec=spec,
+        splits=splits,
+        statistics=statistics,
+        shape=sample_shape(store, spec, statistics),
+        train=train,
+        validation=list_samples(store, spec, splits, "validation"),
+        frames=frames,
+    )
+
+
+def make_card(
+    name: str,
+    plan: Plan,
+    store: TensorStore,
+    model: ModelCard,
+    options: TrainingOptions,
+    hardware: Hardware,
+    experiment: dict[str, Any] | None,
+) -> RunCard:
+    """The card of a run that has not begun."""
+    parts: tuple[PartName, ...] = ("train", "validation", "test")
+    sequences = plan.splits.sequences
+    return RunCard(
+        name=name,
+        model=model,
+        shape=asdict(plan.shape),
+        windows=plan.spec.to_json(),
+        history_needed=plan.spec.history_needed,
+        channels=store.meta.channels,
+        grid=store.grid.fingerprint(),
+        time_step=store.meta.time_step,
+        time_anchor=store.axis.step.anchor,
+        calendar=store.axis.calendar,
+        timezone=store.meta.timezone,
+        splits=plan.splits.dates(store.axis),
+        sequences=(
+            None
+            if sequences is None
+            else {part: sequences[part] for part in parts if part in sequences}
+        ),
+        notes=list(plan.splits.notes),
+        statistics=plan.statistics.to_json(),
+        experiment=experiment,
+        seed=options.seed,
+        precision=hardware.precision,
+        device=hardware.describe_device(),
+        training=TrainingCard(
+            budget=describe_budget(options),
+            batch_size=options.batch_size,
+            samples=len(plan.train),
+        ),
+    )

@@ -1,0 +1,143 @@
+"""What the user sees while a model is trained: a bar on a terminal, a few lines elsewhere."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from stforecast.training.logs import Row, score_words
+
+Notify = Callable[[str], None]
+
+
+class Reporter(Protocol):
+    """Who is told how the training goes."""
+
+    def notify(self, line: str) -> None:
+        """One line of news."""
+
+    def step(self, step: int, total: int | None, loss: float | None, rate: float) -> None:
+        """A step is taken of `total`, if that is known yet."""
+
+    def validated(self, row: Row, total: int | None, best: bool) -> None:
+        """The run was scored."""
+
+    def finish(self, row: Row | None) -> None:
+        """Nothing more comes; `row` holds the scores of the best weights."""
+
+
+class Lines:
+    """Sparse lines: one per validation."""
+
+    def __init__(self, notify: Notify | None, names: Sequence[str], units: Sequence[str | None]):
+        self._notify = notify
+        self._names, self._units = names, units
+
+    def notify(self, line: str) -> None:
+        if self._notify is not None:
+            self._notify(line)
+
+    def step(self, step: int, total: int | None, loss: float | None, rate: float) -> None:
+        pass
+
+    def validated(self, row: Row, total: int | None, best: bool) -> None:
+        parts = [f"step {row.step}" + (f"/{total}" if total else "")]
+        if row.train_loss is not None:
+            parts.append(f"loss {row.train_loss:.4g}")
+        scores = score_words(self._names, self._units, row)
+        if scores:
+            parts.append(f"validation RMSE {scores}" + (", best so far" if best else ""))
+        self.notify("; ".join(parts))
+
+    def finish(self, row: Row | None) -> None:
+        scores = score_words(self._names, self._units, row) if row is not None else ""
+        if scores:
+            self.notify(f"best weights: validation RMSE {scores}")
+
+
+class Bar:
+    """One line on a terminal, and a table at the end."""
+
+    def __init__(
+        self,
+        notify: Notify | None,
+        names: Sequence[str],
+        units: Sequence[str | None],
+        console: Console,
+    ) -> None:
+        self._notify = notify
+        self._names, self._units = names, units
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            _Steps(),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("training", total=None, news="")
+        self._scores = ""
+        self._progress.start()
+
+    def notify(self, line: str) -> None:
+        if self._notify is not None:
+            self._notify(line)
+
+    def step(self, step: int, total: int | None, loss: float | None, rate: float) -> None:
+        news = f"lr {rate:.1e}{self._scores}"
+        if loss is not None:
+            news = f"loss {loss:.4g}, {news}"
+        self._progress.update(self._task, completed=step, total=total, news=news)
+
+    def validated(self, row: Row, total: int | None, best: bool) -> None:
+        scores = score_words(self._names, self._units, row)
+        self._scores = f", RMSE {scores}" if scores else ""
+
+    def finish(self, row: Row | None) -> None:
+        self._progress.stop()
+        if row is None or not row.rmse:
+            return
+        table = Table(title=f"validation RMSE of the best weights (step {row.step})")
+        for column in ("variable", "units", "model", "persistence", "skill"):
+            table.add_column(column, justify="left" if column in ("variable", "units") else "right")
+        for name, unit in zip(self._names, self._units, strict=True):
+            score, reference = row.rmse.get(name), row.persistence_rmse.get(name)
+            skill = None if score is None or not reference else 1 - score / reference
+            table.add_row(name, unit or "", _number(score), _number(reference), _number(skill))
+        self._console.print(table)
+
+
+def make_reporter(
+    show: bool, notify: Notify | None, names: Sequence[str], units: Sequence[str | None]
+) -> Reporter:
+    """A bar where `show` and standard error is a terminal, else lines through `notify`."""
+    console = Console(stderr=True)
+    if show and console.is_terminal:
+        return Bar(notify, names, units, console)
+    return Lines(notify, names, units)
+
+
+class _Steps(ProgressColumn):
+    """Steps done and in all; only the former while a time is not yet turned into steps."""
+
+    def render(self, task: Task) -> Text:
+        total = "…" if task.total is None else f"{int(task.total)}"
+        return Text(f"step {int(task.completed)}/{total}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -1,0 +1,144 @@
+"""Going on with a run: only with the experiment it was started with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stforecast.errors import RunError
+from stforecast.options import TrainingOptions
+from stforecast.training.budget import (
+    Budget,
+    StepBudget,
+    TimeBudget,
+    parse_duration,
+    validations_due,
+)
+from stforecast.training.counters import Counters
+from stforecast.training.recorder import STATE_VERSION
+from stforecast.training.schedules import OPEN_ENDED
+
+DEFAULT_EPOCHS = 50
+BUDGETS = ("max_epochs", "max_steps", "max_time")
+
+# Options that change how fast a run goes, or on what, but not what it is.
+FREE = frozenset({"device", "workers", "compile"})
+
+
+def what_matters(
+    model: Mapping[str, Any],
+    windows: Mapping[str, Any],
+    splits: Mapping[str, Any],
+    training: TrainingOptions,
+) -> dict[str, Any]:
+    """What a resumed run must share with the run it goes on with: plain values by section."""
+    options = training.model_dump(mode="json", exclude={*FREE, *BUDGETS})
+    sections = {
+        "model": model,
+        "windows": windows,
+        "data.split": splits,
+        "training": options,
+        "budget": describe_budget(training),
+    }
+    plain: dict[str, Any] = _plain(sections)
+    return plain
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """RunError naming the first option that has changed, budgets aside."""
+    for section, options in now.items():
+        if section == "budget":  # may grow, see check_budget
+            continue
+        others = before.get(section, {})
+        for name in [*options, *(name for name in others if name not in options)]:
+            old, new = others.get(name), options.get(name)
+            if old != new:
+                raise RunError(
+                    f"the run cannot go on with another experiment: {section}.{name} was "
+                    f"{_shown(old)} and is now {_shown(new)}; set it back, or train a new run "
+                    "(--replace)"
+                )
+
+
+def check_version(state: Mapping[str, Any]) -> None:
+    """RunError where another version of stforecast wrote the state."""
+    if state.get("version") != STATE_VERSION:
+        raise RunError(
+            f"the state has version {state.get('version')} and this stforecast reads "
+            f"{STATE_VERSION}; resume with the stforecast that trained the run"
+        )
+
+
+def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: bool) -> None:
+    """RunError where the budget cannot be what it is now."""
+    old, new = before["budget"], describe_budget(options)
+    if old == new and finished:
+        hint = (
+            "give a larger budget to go on"
+            if options.schedule in OPEN_ENDED
+            else "train a new run (--replace) for more"
+        )
+        raise RunError(f"the run is finished, so there is nothing to resume; {hint}")
+    if old != new and options.schedule not in OPEN_ENDED:
+        raise RunError(
+            f"the budget was {_words(old)} and is now {_words(new)}, but the learning rate of "
+            f"schedule {options.schedule} anneals over the budget it was started with; keep the "
+            "budget, or train a new run (--replace)"
+        )
+
+
+def make_budget(options: TrainingOptions, steps_per_epoch: int) -> Budget:
+    """The budget asked for; fifty epochs if none is."""
+    if options.max_time is not None:
+        return TimeBudget(parse_duration(options.max_time), options.validations)
+    if options.max_steps is not None:
+        return StepBudget(options.max_steps, options.validations)
+    epochs = options.max_epochs or DEFAULT_EPOCHS
+    return StepBudget(epochs * steps_per_epoch, options.validations)
+
+
+def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) -> None:
+    """Let a budget go on from the state of the same one, or of a shorter one.
+
+    `counters` are those of the state; where the budget has changed, the validations that have
+    fallen due are counted anew.
+    """
+    step = counters.step
+    if isinstance(budget, StepBudget):
+        changed = state.get("steps") != budget.steps
+    elif changed := "seconds" not in state:  # it was one in steps
+        pass
+    elif isinstance(budget, TimeBudget):
+        budget.load_state_dict(dict(state))
+        changed = state["seconds"] != budget.seconds
+        if changed:
+            budget.extend(step, counters.elapsed)
+    if changed:
+        counters.validations = validations_due(budget, step)
+    if changed and budget.done(step):
+        raise RunError(
+            f"the budget is used up: {step} steps are done in {counters.elapsed:.0f} s; give a "
+            "larger one to go on"
+        )
+
+
+def describe_budget(options: TrainingOptions) -> dict[str, Any]:
+    """The budget asked for, by its name, for the card."""
+    given = {name: getattr(options, name) for name in BUDGETS}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return chosen or {"max_epochs": DEFAULT_EPOCHS}
+
+
+def _words(budget: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in budget.items())
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as dicts and sequences as lists, so that what is saved equals what is loaded."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,145 @@
+"""Budgets, with a clock that is computed and not waited for."""
+
+import itertools
+import random
+from collections.abc import Callable
+
+import pytest
+
+from stforecast.errors import ConfigError
+from stforecast.training.budget import StepBudget, TimeBudget, parse_duration, validations_due
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10min", 600), ("1h30min", 5400), ("1.5h", 5400), ("2 d", 172800), ("5sec", 5)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "10m", "min", "0s", "-5min", "ten minutes", "1h x"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError, match="write a duration such as"):
+        parse_duration(text)
+
+
+def test_steps() -> None:
+    budget = StepBudget(10, validations=4)
+    assert [budget.done(step) for step in (0, 9, 10)] == [False, False, True]
+    due = [validations_due(budget, step) for step in range(11)]
+    assert due == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4]
+
+
+def test_never_more_validations_than_steps() -> None:
+    budget = StepBudget(3, validations=20)
+    assert [validations_due(budget, step) for step in range(4)] == [0, 1, 2, 3]
+
+
+class Run:
+    """A training whose steps and validations take as long as they are said to."""
+
+    def __init__(
+        self,
+        budget: TimeBudget,
+        step_seconds: Callable[[int], float],
+        validation_seconds: float = 0.0,
+    ) -> None:
+        self.budget = budget
+        self.progress = [0.0]
+        self.validated: list[int] = []
+        self.elapsed = self.stepping = 0.0
+        budget.start(0, 0.0)
+        for step in itertools.count(1):
+            self.stepping += step_seconds(step)
+            self.elapsed += step_seconds(step)
+            if step == 1:
+                budget.validation_seconds = validation_seconds
+            budget.stepped(step, self.elapsed, self.stepping)
+            self.progress.append(budget.progress(step))
+            if validations_due(budget, step) > len(self.validated):
+                self.validated += [step] * (validations_due(budget, step) - len(self.validated))
+                self.elapsed += validation_seconds
+            self.steps = step
+            if budget.done(step):
+                break
+
+
+def test_even_steps_fill_the_time() -> None:
+    run = Run(TimeBudget(600, 20), lambda step: 5.0 if step == 1 else 0.1, 1.0)
+    assert run.elapsed == pytest.approx(600, rel=0.01)
+    assert len(run.validated) == 20
+    assert run.validated[-1] == run.steps
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noisy_steps_fill_the_time(seed: int) -> None:
+    noise = random.Random(seed)
+    run = Run(TimeBudget(60, 20), lambda step: noise.lognormvariate(-2, 0.8), 0.3)
+    assert run.elapsed == pytest.approx(60, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.25, 0.5, 2.0, 4.0])
+@pytest.mark.parametrize("turn", [0.2, 0.5, 0.9])
+def test_a_machine_that_changes_its_speed(factor: float, turn: float) -> None:
+    def seconds(step: int) -> float:
+        return 0.1 * (factor if step > turn * 1000 else 1)
+
+    run = Run(TimeBudget(100, 10), seconds)
+    assert run.elapsed == pytest.approx(100, rel=0.1)
+
+
+def test_progress_never_jumps_and_ends_at_one() -> None:
+    noise = random.Random(1)
+    run = Run(TimeBudget(100, 20), lambda step: 0.1 * noise.uniform(0.5, 2), 0.2)
+    steps = [b - a for a, b in itertools.pairwise(run.progress)]
+    assert run.progress[-1] == 1.0
+    assert min(steps) >= 0
+    assert max(steps) < 0.03  # the first plan takes in the steps that were timed
+
+
+def test_validations_that_cost_too_much_become_fewer() -> None:
+    run = Run(TimeBudget(100, 20), lambda step: 0.1, 10.0)
+    assert run.budget.validations == 2
+    assert len(run.validated) == 2
+    assert run.elapsed == pytest.approx(100, rel=0.1)
+
+
+def test_steps_longer_than_the_time_end_after_one() -> None:
+    run = Run(TimeBudget(10, 20), lambda step: 30.0)
+    assert run.steps == 1
+    assert run.progress[-1] == 1.0
+
+
+def test_few_long_steps() -> None:
+    run = Run(TimeBudget(100, 20), lambda step: 9.0, 1.0)
+    assert run.elapsed == pytest.approx(100, rel=0.1)
+
+
+def test_goes_on_from_its_state() -> None:
+    first = TimeBudget(100, 20)
+    first.start(0, 0.0)
+    first.validation_seconds = 0.5
+    for step in range(1, 201):
+        first.stepped(step, 0.1 * step, 0.1 * step)
+    second = TimeBudget(100, 20)
+    second.load_state_dict(first.state_dict())
+    second.start(200, 20.0)
+    assert second.total_steps == first.total_steps
+    assert [second.progress(s) for s in range(200, 800)] == [
+        first.progress(s) for s in range(200, 800)
+    ]
+    assert validations_due(second, 400) == validations_due(first, 400)
+
+
+def test_extended() -> None:
+    budget = TimeBudget(100, 20)
+    budget.start(0, 0.0)
+    for step in range(1, 1001):
+        budget.stepped(step, 0.1 * step, 0.1 * step)
+    assert budget.done(1000)
+    longer = TimeBudget(200, 20)
+    longer.load_state_dict(budget.state_dict())
+    longer.extend(1000, 100.0)
+    assert longer.total_steps == pytest.approx(2000, rel=0.02)
+    assert not longer.done(1000)
