@@ -1,7 +1,5 @@
 """Writing a forecast, whole or not at all."""
 
-import contextlib
-import os
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -9,7 +7,8 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from stforecast.errors import DataError, StForecastError, StoreError
+from stforecast.errors import DataError, StForecastError
+from stforecast.files import written_whole
 from stforecast.product.build import with_encodings
 from stforecast.product.layout import along_time
 from stforecast.product.open import open_product
@@ -43,7 +42,7 @@ def write_product(
 
     Raises:
         DataError: another ending, or something else in the way.
-        StoreError: the folder cannot be written, or the disk is full.
+        StForecastError: the folder cannot be written, or the disk is full.
     """
     path = check_output(path, overwrite=overwrite)
     prepared = with_encodings((along_time(product) if layout == "time" else product).copy())
@@ -51,7 +50,8 @@ def write_product(
         with replaced(path, what="the forecast", overwrite=True, ours=_is_zarr) as folder:
             _write_zarr(prepared, folder)
     else:
-        _write_netcdf(prepared, path)
+        with written_whole(path, "the forecast") as beside:
+            prepared.to_netcdf(beside, engine="netcdf4", format="NETCDF4")
     return path
 
 
@@ -77,25 +77,6 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
             "overwrite it with --overwrite"
         )
     return path
-
-
-def _write_netcdf(product: xr.Dataset, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        product.to_netcdf(beside, engine="netcdf4", format="NETCDF4")
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:  # netCDF4 reports a full disk as RuntimeError
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise StoreError(
-            f"cannot write the forecast {path}: {reason.lower()}; what was there before is "
-            "unchanged"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _write_zarr(product: xr.Dataset, path: Path) -> None:

@@ -1,0 +1,20 @@
+"""From a trained run to forecasts: load, choose initial times, predict, roll out."""
+
+from stforecast.forecast.initial import (
+    init_position,
+    last_init_position,
+    period_samples,
+)
+from stforecast.forecast.predict import predict
+from stforecast.forecast.rollout import rollout
+from stforecast.forecast.trained import TrainedModel, load_trained
+
+__all__ = [
+    "TrainedModel",
+    "init_position",
+    "last_init_position",
+    "load_trained",
+    "period_samples",
+    "predict",
+    "rollout",
+]

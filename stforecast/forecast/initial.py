@@ -1,0 +1,188 @@
+"""From which times of a record a forecast can start."""
+
+from typing import Any
+
+import cftime
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.card import RunCard
+from stforecast.errors import ConfigError, DataError
+from stforecast.store import TensorStore
+from stforecast.timeaxis import stamp_text
+from stforecast.windows.samples import init_positions
+from stforecast.windows.spec import WindowSpec
+from stforecast.windows.splits import PARTS, WORDS, period
+
+# A channel counts as steady when this share of its steps has the same number of valid cells.
+_STEADY = 0.9
+
+
+def last_init_position(store: TensorStore, spec: WindowSpec) -> tuple[int, str | None]:
+    """The last initial time that has its whole history, and a warning if the record goes on.
+
+    A last step that lacks cells, where nearly all others have the same number, is not yet whole:
+    it is still being filled.
+
+    Raises:
+        DataError: nowhere is there enough history; says how much it takes.
+    """
+    possible = _possible(store, spec)
+    whole = possible[_whole(store)[possible]]
+    if whole.size == 0:
+        raise _too_little(store, spec)
+    last = int(whole[-1])
+    left = store.axis.size - 1 - last
+    if left == 0:
+        return last, None
+    first, end = (_text(store, position) for position in (last + 1, store.axis.size - 1))
+    steps = (
+        f"the last time step ({end}) is"
+        if left == 1
+        else (f"the last {left} time steps ({first} to {end}) are")
+    )
+    return last, (
+        f"{steps} absent or incomplete, or lack their history; "
+        f"the forecast starts from {_text(store, last)}"
+    )
+
+
+def init_position(store: TensorStore, spec: WindowSpec, time: Any) -> int:
+    """The position of an initial time, as text, datetime64, datetime or cftime.
+
+    Raises:
+        DataError: it is not on the time axis, not in the record, or has not its whole history; says
+            which initial time is nearest.
+        ConfigError: text that is no date.
+    """
+    possible = _possible(store, spec)
+    if possible.size == 0:
+        raise _too_little(store, spec)
+    stamp = _stamp(store, time)
+    text = stamp_text(stamp)
+    try:
+        position = int(store.axis.positions(np.asarray(stamp)))
+    except DataError as error:
+        raise DataError(f"there is no initial time {text}: {error}") from error
+    if position in possible:
+        return position
+    nearest = int(possible[np.abs(possible - position).argmin()])
+    size = store.axis.size
+    if not 0 <= position < size:
+        record = f"{_text(store, 0)} to {_text(store, size - 1)}"
+        reason = f"the data runs from {record}"
+    elif position < spec.history_needed - 1:
+        reason = f"the run needs {_steps(store, spec.history_needed)} of history up to it"
+    else:
+        reason = "its history has absent times, or no values"
+    raise DataError(
+        f"no forecast can start from {text}: {reason}; the nearest initial time is "
+        f"{_text(store, nearest)}"
+    )
+
+
+def period_samples(
+    store: TensorStore,
+    spec: WindowSpec,
+    card: RunCard,
+    what: str | tuple[str, str],
+    *,
+    horizon: int,
+    every: int = 1,
+) -> tuple[NDArray[np.int64], list[int] | None]:
+    """Initial times (I,) of a period whose histories and valid times all lie in it.
+
+    Args:
+        what: a part of the run's split (train, validation, test), or the first and last date.
+        horizon: steps to forecast.
+        every: steps from one initial time to the next.
+
+    Returns:
+        Positions, and which sequences the part is made of (None without sequences).
+
+    Raises:
+        ConfigError: no such part. DataError: the period has no room, or lies outside the record.
+    """
+    if isinstance(what, str):
+        if what not in PARTS:
+            raise ConfigError(f"there is no period {what!r}; name {', '.join(PARTS)}, or two dates")
+        if what not in card.splits:
+            raise ConfigError(f"the run {card.name!r} has no {WORDS[what]} period")
+        (first, last), words = card.splits[what], f"{WORDS[what]} period"
+    else:
+        (first, last), words = what, "period"
+    part = period(store.axis, first, last, words)
+    found = init_positions(store, spec, part, every, horizon)
+    if found.size == 0:
+        needed = spec.history_needed + horizon
+        raise DataError(
+            f"the {words} ({first} to {last}) has no {_steps(store, needed)} without a gap, which "
+            f"a history of {spec.history_needed} and a horizon of {horizon} steps take"
+        )
+    if store.meta.sequence_name is None:
+        return found, None
+    chosen = range(store.n_sequences)
+    if card.sequences is not None and isinstance(what, str):
+        chosen = range(*card.sequences[what])
+    return found, [number for number in chosen if number < store.n_sequences]
+
+
+def check_init_positions(
+    store: TensorStore, spec: WindowSpec, positions: NDArray[np.int64]
+) -> None:
+    """DataError where a forecast cannot start, naming the first such time."""
+    outside = (positions < 0) | (positions >= store.axis.size)
+    bad = outside | ~np.isin(positions, _possible(store, spec))
+    if bad.any():
+        init_position(store, spec, store.axis.times_at(positions[bad][0])[()])
+
+
+def _possible(store: TensorStore, spec: WindowSpec) -> NDArray[np.int64]:
+    return init_positions(store, spec, None, horizon=0)
+
+
+def _whole(store: TensorStore) -> NDArray[np.bool_]:
+    """(time,): False where a step has fewer valid cells than nearly all others."""
+    counts = store.valid_cells.reshape(-1, *store.valid_cells.shape[-2:])
+    counts = counts[:, store.present]
+    usual = np.median(counts, axis=1, keepdims=True)
+    steady = (counts == usual).mean(axis=1, keepdims=True) > _STEADY
+    whole = np.array(store.complete())
+    whole[store.present] &= ~(steady & (counts < usual)).any(axis=(0, 2))
+    return whole
+
+
+def _too_little(store: TensorStore, spec: WindowSpec) -> DataError:
+    runs = np.diff(np.flatnonzero(np.concatenate([[True], ~store.present, [True]]))) - 1
+    longest = int(runs.max(initial=0))
+    needed = spec.history_needed
+    found = "all of it missing" if longest >= needed else f"there are {longest}"
+    return DataError(
+        f"the run needs a history of {_steps(store, needed)} without a gap to forecast from; "
+        f"in this data {found}"
+    )
+
+
+def _steps(store: TensorStore, count: int) -> str:
+    label = store.axis.step.label
+    unit = label if label[0].isdigit() else f"one {label}"
+    return f"{count} time {'step' if count == 1 else 'steps'} of {unit}"
+
+
+def _stamp(store: TensorStore, time: Any) -> Any:
+    if isinstance(time, str):
+        return store.axis.parse_time(time)
+    if isinstance(time, cftime.datetime):
+        return time
+    try:
+        value: Any = np.asarray(time)[()]  # a scalar DataArray too
+        stamp = value if isinstance(value, cftime.datetime) else np.datetime64(value, "us")
+    except (TypeError, ValueError):
+        stamp = np.datetime64("NaT")
+    if isinstance(stamp, np.datetime64) and np.isnat(stamp):
+        raise ConfigError(f"the initial time {time!r} is no date")
+    return stamp
+
+
+def _text(store: TensorStore, position: int) -> str:
+    return stamp_text(store.axis.times_at(position)[()])

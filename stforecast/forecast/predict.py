@@ -1,0 +1,186 @@
+"""Forecasts from many initial times, in blocks, as a georeferenced dataset."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from stforecast._version import __version__
+from stforecast.errors import RunError
+from stforecast.forecast.initial import check_init_positions
+from stforecast.forecast.rollout import rollout
+from stforecast.forecast.trained import Precision, TrainedModel
+from stforecast.models import REGISTRY, Covariates
+from stforecast.product import build_product
+from stforecast.product.build import history_line
+from stforecast.store import TensorStore
+from stforecast.windows.covariates import CovariateSet
+from stforecast.windows.dataset import covariates_at
+from stforecast.windows.frames import Frames
+
+# Largest default batch, and how many values of history it may hold.
+_BATCH = 32
+_BATCH_VALUES = 2**22
+
+
+def predict(
+    model: TrainedModel,
+    store: TensorStore,
+    init_positions: ArrayLike,
+    horizon: int | str | None = None,
+    *,
+    sequences: Sequence[int] | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    """Forecasts of a run from a record, whose future it never reads.
+
+    Args:
+        model: the run, see :func:`stforecast.forecast.load_trained`.
+        store: the record, ending with or after the last initial time.
+        init_positions: (I,) positions on the record's axis of the last frames known.
+        horizon: steps, or a duration such as ``24h``; by default what the model was trained for.
+            Beyond that, forecasts are fed back as history.
+        sequences: which sequences of a record that has them; all by default.
+        batch_size: forecasts made at once; by default what suits the size of the grid.
+        precision: ``auto`` is that of the training on a GPU, and float32 elsewhere.
+        progress: told how many forecasts of how many are made.
+
+    Returns:
+        A product as of :func:`stforecast.product.build_product`; missing cells are NaN. The same
+        arguments on the same machine give the same values.
+
+    Raises:
+        RunError: the run does not fit the record. DataError: an initial time lacks its history.
+        ConfigError: the horizon is below one step or no whole number of steps.
+    """
+    model.card.check_fits(store)
+    inits = np.asarray(init_positions, np.int64).reshape(-1)
+    check_init_positions(store, model.spec, inits)
+    steps = horizon_steps(model, store, horizon)
+    chosen = _sequences(store, sequences)
+    samples = [(sequence, init) for sequence in chosen for init in inits.tolist()]
+    values = np.empty((len(samples), steps, *store.shape[1:]), np.float32)
+    used = model.precision(precision)
+    done = 0
+    for block in _blocks(
+        model, store, samples, steps, batch_size or _batch_size(store, model), used
+    ):
+        values[done : done + len(block)] = block
+        done += len(block)
+        if progress is not None:
+            progress(done, len(samples))
+    shaped: NDArray[np.float32] = values.reshape(len(chosen), len(inits), *values.shape[1:])
+    has_sequences = store.meta.sequence_name is not None
+    return build_product(
+        np.moveaxis(shaped, 0, 2) if has_sequences else shaped[0],
+        store=store,
+        init_positions=inits,
+        lead_steps=np.arange(1, steps + 1),
+        attrs=provenance(model, used),
+        sequences=chosen if has_sequences else None,
+    )
+
+
+def horizon_steps(model: TrainedModel, store: TensorStore, horizon: int | str | None) -> int:
+    """The horizon in steps of the record; ConfigError where it is not a whole number of them."""
+    if horizon is None:
+        return model.spec.horizon
+    return store.axis.step.steps(horizon, "the horizon")
+
+
+def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
+    """Attributes of a forecast: which run and model made it, from what, how."""
+    card = model.card
+    entry = REGISTRY[card.model.name]
+    settings = json.dumps(card.model.settings)
+    attrs: dict[str, Any] = {
+        "source": f"stforecast {__version__}, model {card.model.name}, run {card.name}",
+        "history": history_line(f"forecast by run {card.name}"),
+        "references": f"{card.model.name}: {entry.paper}",
+        "stforecast_run": card.name,
+        "stforecast_run_created": card.created,
+        "stforecast_model": card.model.name,
+        "stforecast_model_settings": settings,
+        "stforecast_history": card.windows["history"],
+        "stforecast_horizon": card.windows["horizon"],
+        "stforecast_precision": precision,
+        "stforecast_seed": card.seed,
+        "stforecast_trained_steps": card.training.steps,
+    }
+    if card.git_revision:
+        attrs["stforecast_git_revision"] = card.git_revision
+    if card.experiment:
+        attrs["stforecast_experiment"] = json.dumps(card.experiment, default=str)
+    for part, name in (("train", "training"), ("validation", "validation"), ("test", "test")):
+        if part in card.splits:
+            attrs[f"stforecast_{name}_period"] = "/".join(card.splits[part])
+    return attrs
+
+
+def _blocks(
+    model: TrainedModel,
+    store: TensorStore,
+    samples: Sequence[tuple[int, int]],
+    steps: int,
+    batch_size: int,
+    precision: str,
+) -> Iterator[NDArray[np.float32]]:
+    """Forecasts (B, steps, C, H, W) of the samples (sequence, initial position), in their order."""
+    spec, device = model.spec, model.device
+    # a record of which most is read is read once
+    much = len(samples) * spec.history > store.n_sequences * store.shape[0]
+    frames = Frames(store, cache_bytes=None if much else 0)
+    covariates = CovariateSet.of(spec, store.axis)
+    grid = store.shape[2:]
+    before = np.arange(1 - spec.history, 1)
+    for start in range(0, len(samples), batch_size):
+        part = np.asarray(samples[start : start + batch_size], np.int64)
+        numbers, inits = part[:, 0], part[:, 1]
+        history = frames.gather(numbers, inits[:, None] + before).to(device)
+
+        def known(ahead: int, inits: NDArray[np.int64] = inits) -> Covariates | None:
+            return _moved(covariates_at(covariates, inits + ahead, grid), device)
+
+        try:
+            with torch.inference_mode(), model.autocast(precision):
+                shots = rollout(model.module, model.transform, history, known)
+                count = -(-steps // spec.horizon)
+                made = [shot.cpu() for _, shot in zip(range(count), shots, strict=False)]
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"{device} has too little memory for {len(part)} forecasts at once; lower the "
+                "batch size"
+            ) from error
+        yield torch.cat(made, dim=1)[:, :steps].numpy()
+
+
+def _moved(covariates: Covariates | None, device: torch.device) -> Covariates | None:
+    if covariates is None:
+        return None
+    parts = {field.name: getattr(covariates, field.name) for field in fields(covariates)}
+    return Covariates(
+        **{name: None if part is None else part.to(device) for name, part in parts.items()}
+    )
+
+
+def _batch_size(store: TensorStore, model: TrainedModel) -> int:
+    values = model.spec.history * int(np.prod(store.shape[1:]))
+    return max(1, min(_BATCH, _BATCH_VALUES // values))
+
+
+def _sequences(store: TensorStore, asked: Sequence[int] | None) -> list[int]:
+    if asked is None:
+        return list(range(store.n_sequences))
+    strange = [number for number in asked if not 0 <= number < store.n_sequences]
+    if strange:
+        raise RunError(
+            f"there is no sequence {strange[0]}; the data has {store.n_sequences}, counted from 0"
+        )
+    return list(asked)

@@ -1,0 +1,36 @@
+"""Forecasts of any length from a model of a fixed one."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from stforecast.models import Covariates
+from stforecast.windows.transform import Transform
+
+
+def rollout(
+    model: nn.Module,
+    transform: Transform,
+    history: Tensor,
+    covariates: Callable[[int], Covariates | None],
+) -> Iterator[Tensor]:
+    """Forecast shot after shot without end, each fed back as the history of the next.
+
+    Args:
+        model: forecasts T' frames from T, all normalised.
+        transform: to what the model sees and back; departures are taken anew for each shot, and a
+            cell without any history stays missing.
+        history: (B, T, C, H, W) in physical units, NaN where missing.
+        covariates: what else is known of the window that lies so many steps after the first.
+
+    Yields:
+        (B, T', C, H, W) in physical units, NaN where missing.
+    """
+    length, ahead = history.shape[1], 0
+    while True:
+        normalised, known, state = transform.inputs(history, covariates(ahead))
+        forecast = transform.decode(model(normalised, known), state)
+        yield forecast
+        history = torch.cat([history, forecast], dim=1)[:, -length:]
+        ahead += forecast.shape[1]
