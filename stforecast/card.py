@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -13,7 +12,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stforecast._version import __version__
-from stforecast.errors import RunError
+from stforecast.errors import RunError, StForecastError
+from stforecast.files import written_whole
 from stforecast.grid import Grid
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.timeaxis import TimeStep
@@ -149,19 +149,11 @@ class RunCard(_Section):
         RunError
             The folder cannot be written.
         """
-        path = Path(folder) / CARD
-        beside = path.with_name(f".{CARD}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+            with written_whole(Path(folder) / CARD, "the card of the run") as beside:
+                beside.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except StForecastError as error:
+            raise RunError(str(error)) from error
 
     def check_fits(self, store: TensorStore) -> None:
         """Make sure that the run can forecast from this data.

@@ -164,9 +164,9 @@ def _datetime_parts(times: NDArray[Any]) -> _Parts:
     seconds = index.hour * 3600 + index.minute * 60 + index.second
     return _Parts(
         np.asarray(seconds) / SECONDS_PER_DAY,
-        np.asarray(index.dayofweek),
+        np.asarray(index.day_of_week),
         np.asarray(index.month),
-        np.asarray(index.dayofyear),
+        np.asarray(index.day_of_year),
         np.where(index.is_leap_year, 366, 365),
     )
 

@@ -7,7 +7,7 @@ read from the store once.
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Final
+from typing import Any, Final
 
 import dask
 import numpy as np
@@ -48,6 +48,10 @@ class Frames:
         limit = default_cache_bytes() if cache_bytes is None else cache_bytes
         size = 4 * self.n_sequences * int(np.prod(self.shape))
         self._cache = self._load(progress) if size <= limit else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the copy in memory: a process that does not share it reads the store itself."""
+        return {**vars(self), "_cache": None}
 
     @property
     def in_memory(self) -> bool:

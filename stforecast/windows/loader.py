@@ -1,15 +1,13 @@
-"""Batches in an order that depends on seed and epoch alone, and that can be resumed anywhere."""
+"""Batches of a dataset, in an order that can be resumed, read ahead by workers if there are any."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from stforecast.errors import RunError
 from stforecast.windows.dataset import Batch, WindowDataset
+from stforecast.windows.order import BatchOrder
 
 
 class ResumableLoader:
@@ -49,16 +47,13 @@ class ResumableLoader:
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-        self._next = 0
+        self.order = BatchOrder(len(dataset), batch_size, shuffle, seed, rank, world_size)
+        # The order, and not this object, is the sampler: torch's loader can only stop its workers
+        # when it is not part of a reference cycle.
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,
             batch_size=None,
-            sampler=_Remaining(self),
+            sampler=self.order,
             num_workers=workers,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
@@ -68,81 +63,23 @@ class ResumableLoader:
 
     def __len__(self) -> int:
         """Batches of one epoch in this process."""
-        return len(self._slices(self._shared()))
+        return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
-        length = len(self)
         for batch in self._loader:
-            if self.shuffle:
-                self._next += 1
-                if self._next == length:
-                    self.epoch, self._next = self.epoch + 1, 0
+            if self.order.shuffle:
+                self.order.advance()
             yield batch
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Samples of this process in one epoch, in their order."""
-        if not self.shuffle:
-            return np.arange(self.rank, len(self.dataset), self.world_size)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
-        return order[self.rank :: self.world_size][: self._shared()]
-
-    def batches(self) -> list[NDArray[np.int64]]:
-        """Samples of each batch that the next iteration gives."""
-        order = self.order(self.epoch)
-        return [order[part] for part in self._slices(len(order))[self._next :]]
+    @property
+    def epoch(self) -> int:
+        """Epoch of the next batch."""
+        return self.order.epoch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the next batch is, and what that depends on; plain values."""
-        return {
-            "epoch": self.epoch,
-            "batch": self._next,
-            "seed": self.seed,
-            "batch_size": self.batch_size,
-            "samples": len(self.dataset),
-            "world_size": self.world_size,
-        }
+        return self.order.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state`` was taken.
-
-        Raises
-        ------
-        RunError
-            The samples, the seed, the batch size or the number of processes are others, so that
-            there is no next batch.
-        """
-        own = self.state_dict()
-        for name in ("seed", "batch_size", "samples", "world_size"):
-            if state[name] != own[name]:
-                raise RunError(
-                    f"the run cannot go on with its next batch: {name} was {state[name]} and is "
-                    f"now {own[name]}; resume with what it was started with"
-                )
-        self.epoch, self._next = int(state["epoch"]), int(state["batch"])
-
-    def _shared(self) -> int:
-        """Samples of one epoch in this process."""
-        samples = len(self.dataset)
-        if self.shuffle:
-            return samples // self.world_size
-        return len(range(self.rank, samples, self.world_size))
-
-    def _slices(self, samples: int) -> list[slice]:
-        starts = range(0, samples, self.batch_size)
-        slices = [slice(start, min(start + self.batch_size, samples)) for start in starts]
-        if self.shuffle and len(slices) > 1 and samples % self.batch_size == 1:
-            slices.pop()
-        return slices
-
-
-class _Remaining:
-    """What torch's loader asks for the batches of the next iteration."""
-
-    def __init__(self, loader: ResumableLoader) -> None:
-        self._owner = loader
-
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        return iter(self._owner.batches())
-
-    def __len__(self) -> int:
-        return len(self._owner)
+        """Go on where ``state`` was taken; RunError where that is not possible."""
+        self.order.load_state_dict(state)

@@ -95,7 +95,7 @@ class Statistics:
         """Inverse of :meth:`to_json`; RunError when a value is missing or wrong."""
         try:
             departure = values["departure_scale"]
-            return cls(
+            found = cls(
                 mean=np.asarray(values["mean"], np.float64),
                 std=np.asarray(values["std"], np.float64),
                 minimum=np.asarray(values["minimum"], np.float64),
@@ -104,10 +104,14 @@ class Statistics:
                 missing=np.asarray(values["missing"], np.bool_),
                 departure_scale=None if departure is None else np.asarray(departure, np.float64),
             )
+            arrays = [array for array in vars(found).values() if array is not None]
+            if {array.shape for array in arrays} != {(arrays[0].size,)}:
+                raise ValueError("its channels do not have one value each")
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"the card of the run is damaged in its statistics ({error}); train the run again"
             ) from error
+        return found
 
 
 def compute_statistics(

@@ -1,0 +1,88 @@
+"""The order of batches: of seed and epoch alone, left and resumed anywhere."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.errors import RunError
+
+
+@dataclass
+class BatchOrder:
+    """Which samples make the next batches of one process.
+
+    Iterating gives the batches from ``batch`` to the end of ``epoch`` and moves nothing;
+    :meth:`advance` tells that one more has been used.
+    """
+
+    samples: int
+    batch_size: int
+    shuffle: bool = True
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+    epoch: int = 0
+    batch: int = 0
+
+    def __len__(self) -> int:
+        """Batches of one epoch."""
+        samples = self._shared()
+        batches = -(-samples // self.batch_size)
+        last_is_single = batches > 1 and samples % self.batch_size == 1 < self.batch_size
+        return batches - 1 if self.shuffle and last_is_single else batches
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = self.permutation(self.epoch)
+        starts = range(self.batch * self.batch_size, len(self) * self.batch_size, self.batch_size)
+        return (order[start : start + self.batch_size] for start in starts)
+
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
+        """Samples of this process in one epoch, in their order."""
+        if not self.shuffle:
+            return np.arange(self.rank, self.samples, self.world_size)
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.samples)
+        return order[self.rank :: self.world_size][: self._shared()]
+
+    def advance(self) -> None:
+        """Count one batch as used; after the last one the next epoch begins."""
+        self.batch += 1
+        if self.batch == len(self):
+            self.epoch, self.batch = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the next batch is, and what that depends on; plain values."""
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "samples": self.samples,
+            "world_size": self.world_size,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state`` was taken.
+
+        Raises
+        ------
+        RunError
+            The samples, the seed, the batch size or the number of processes are others, so that
+            there is no next batch.
+        """
+        own = self.state_dict()
+        for name in ("seed", "batch_size", "samples", "world_size"):
+            if state[name] != own[name]:
+                raise RunError(
+                    f"the run cannot go on with its next batch: {name} was {state[name]} and is "
+                    f"now {own[name]}; resume with what it was started with"
+                )
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+
+    def _shared(self) -> int:
+        """Samples of one epoch in this process."""
+        if self.shuffle:
+            return self.samples // self.world_size
+        return len(range(self.rank, self.samples, self.world_size))
