@@ -1,0 +1,241 @@
+"""What a dataset of any source is: its fields, their axes, their place on earth.
+
+The result has every chosen variable on ``([sequence,] time, y, x)``, lazily, in the type it has;
+times are as the source has them, in its order, absent and duplicated ones included.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast.errors import DataError
+from stforecast.grid import Grid, promote_references
+from stforecast.grid.references import referred
+from stforecast.ingest.axes import (
+    Axes,
+    NotAFieldError,
+    constant_coordinates,
+    find_axes,
+    promote_times,
+)
+from stforecast.ingest.dimensions import reduce_further, select, split_channels
+from stforecast.ingest.place import place
+from stforecast.ingest.region import cut
+from stforecast.ingest.stamps import holds_stamps
+from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
+from stforecast.ingest.words import dims_text
+from stforecast.options import DataOptions
+from stforecast.sources.steps import to_valid_time
+from stforecast.store.schema import ChannelMeta, plain
+from stforecast.timeaxis import stamp_text
+
+# Cells of one block of a field that has no chunks of its own: 16 MiB of float32.
+_BLOCK_CELLS = 2**22
+_RESERVED = {names.TIME, names.CHANNEL, names.SEQUENCE, names.Y, names.X}
+
+
+@dataclass
+class Layout:
+    """Fields on canonical dimensions, and what they are.
+
+    ``dataset`` holds the variables under the names they get, with ``time`` (and its bounds), the
+    spatial coordinates and the grid mapping variable as coordinates, and the source's global
+    attributes. ``scalars`` are its scalar coordinates: name to value and attributes. ``notes`` are
+    sentences for the user.
+    """
+
+    dataset: xr.Dataset
+    grid: Grid
+    time_name: str
+    sequence_name: str | None
+    channels: list[ChannelMeta]
+    scalars: dict[str, Any]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Field:
+    choice: Choice
+    values: xr.DataArray
+    axes: Axes
+
+
+def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
+    """Find fields, axes and place of a dataset, and bring it into one form; no values are read.
+
+    Raises DataError, in one sentence, for data that are not a record of fields on one grid.
+    """
+    options = options or DataOptions()
+    notes: list[str] = []
+    for dim, size in dataset.sizes.items():
+        if size == 0:
+            raise DataError(f"the data have no entries along {dim}")
+    dataset = promote_times(promote_references(dataset))
+    dataset = select(dataset, options.select)
+    dataset = split_channels(dataset, options.select)
+    dataset = to_valid_time(dataset)
+    fields = _fields(dataset, options, notes)
+    axes = fields[0].axes
+    for field in fields[1:]:
+        _check_alike(fields[0], field)
+    dataset = constant_coordinates(dataset, axes)
+    grid = Grid.of_field(dataset, fields[0].choice.source, axes.y, axes.x)
+    if options.grid is not None:
+        grid = place(grid, options.grid, notes)
+    elif grid.kind == "bare":
+        notes.append(
+            "the grid has no known place on earth; give its edges in data.grid for maps with "
+            "coastlines and for area-weighted scores"
+        )
+    result = _canonical(fields, dataset, notes)
+    if options.region is not None:
+        part = cut(grid, options.region, notes)
+        result, grid = part.apply(result), part.grid
+    result = result.assign_coords(grid.coords.coords)
+    for name, variable in grid.coords.variables.items():
+        result[name].encoding = dict(variable.encoding)
+    result.attrs = {
+        str(key): plain(value)
+        for key, value in dataset.attrs.items()
+        if not str(key).startswith("GRIB_") and key != "coordinates"
+    }
+    if names.SOURCE_FILES in dataset.encoding:
+        result.encoding[names.SOURCE_FILES] = dataset.encoding[names.SOURCE_FILES]
+    return Layout(
+        dataset=result,
+        grid=grid,
+        time_name=_time_name(axes),
+        sequence_name=axes.sequence,
+        channels=[channel_meta(field.choice, field.values) for field in fields],
+        scalars=_scalars(fields, grid),
+        notes=notes,
+    )
+
+
+def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list[_Field]:
+    choices, named = choose(dataset, options.variables)
+    fields: list[_Field] = []
+    refusals: list[DataError] = []
+    for choice in choices:
+        values = dataset[choice.source]
+        try:
+            if (reason := not_numeric(values)) is not None:
+                raise NotAFieldError(reason)
+            if choice.name in _RESERVED or choice.name in dataset.coords:
+                raise DataError(
+                    f"a variable cannot be called {choice.name!r} here; give it another name with "
+                    "data.variables"
+                )
+            axes = find_axes(values, options.sequence, options.time_step, notes)
+            fields.append(_Field(choice, reduce_further(values, axes.dims, notes), axes))
+        except NotAFieldError as refusal:
+            if named:
+                raise
+            refusals.append(refusal)
+    if not fields:
+        raise refusals[0]
+    notes.extend(f"left out: {refusal}" for refusal in refusals)
+    return fields
+
+
+def _check_alike(one: _Field, other: _Field) -> None:
+    """DataError naming both, if two fields do not share their grid and their times."""
+    a, b = one.choice.name, other.choice.name
+    remedy = "choose variables of one grid with data.variables, and ingest the others by themselves"
+    if (one.axes.y, one.axes.x) != (other.axes.y, other.axes.x):
+        sizes = [
+            dims_text((dim, field.values.sizes[dim]) for dim in (field.axes.y, field.axes.x))
+            for field in (one, other)
+        ]
+        raise DataError(f"{a} and {b} lie on two grids ({sizes[0]} and {sizes[1]}); {remedy}")
+    if not np.array_equal(one.axes.stamps, other.axes.stamps):
+        raise DataError(
+            f"{a} and {b} have different times ({one.axes.stamps.size} along {one.axes.time}, "
+            f"{other.axes.stamps.size} along {other.axes.time}); choose variables of the same "
+            "times with data.variables"
+        )
+
+
+def _canonical(fields: list[_Field], dataset: xr.Dataset, notes: list[str]) -> xr.Dataset:
+    axes = fields[0].axes
+    arrays = {}
+    for field in fields:
+        values = field.values.transpose(*field.axes.dims).variable
+        if not values._in_memory and values.chunks is None:
+            values = values.chunk(_blocks(values, field.axes.time))
+        dims = [names.TIME, names.Y, names.X]
+        if field.axes.sequence is not None:
+            dims.insert(0, names.SEQUENCE)
+        arrays[field.choice.name] = xr.Variable(dims, values.data, None, dict(values.encoding))
+    coords = _time_coordinates(dataset, axes, notes)
+    if axes.sequence is not None and axes.sequence in dataset.coords:
+        labels = dataset[axes.sequence]
+        coords[names.SEQUENCE] = xr.Variable(names.SEQUENCE, labels.values, dict(labels.attrs))
+    return xr.Dataset(arrays, coords=coords)
+
+
+def _blocks(values: xr.Variable, time: str) -> dict[str, int]:
+    """Chunks along time alone, whole chunks of the file each."""
+    frame = max(1, values.size // max(1, values.sizes[time]))
+    stored = int(values.encoding.get("preferred_chunks", {}).get(time, 1))
+    return {time: max(1, _BLOCK_CELLS // (frame * stored)) * stored}
+
+
+def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict[str, xr.Variable]:
+    """The stamps as ``time``, their bounds, and the numbers and dates that go along with them."""
+    source = dataset[axes.stamps_name] if axes.stamps_name is not None else xr.DataArray(0)
+    attrs = {
+        key: value
+        for key, value in source.attrs.items()
+        if key not in ("units", "calendar", "bounds", "climatology")
+    }
+    if attrs.get("standard_name", "time") != "time":
+        # GRIB names the time of an analysis after the forecast it starts
+        attrs["long_name"] = "time"
+    attrs = {**attrs, "standard_name": "time", "axis": "T"}
+    time = xr.Variable(names.TIME, axes.stamps, attrs)
+    coords = {names.TIME: time}
+    bounds = next(iter(referred(source.variable, "bounds")), None)
+    if bounds in dataset.coords and dataset[bounds].dims[:1] == (axes.time,):
+        dims = (names.TIME, *map(str, dataset[bounds].dims[1:]))
+        coords[str(bounds)] = xr.Variable(dims, dataset[bounds].values)
+        time.encoding["bounds"] = bounds
+    for name, coord in dataset.coords.items():
+        if coord.dims != (axes.time,) or name in (axes.stamps_name, names.TIME, bounds):
+            continue
+        if name == axes.time or coord.attrs.get("standard_name") == "time":
+            continue  # other words for the same times
+        if coord.dtype.kind in "fiu" or holds_stamps(coord):
+            own = {key: value for key, value in coord.attrs.items() if key != "bounds"}
+            coords[str(name)] = xr.Variable(names.TIME, coord.values, own)
+        else:
+            notes.append(f"left out: {name}, which is text along {axes.time}")
+    return coords
+
+
+def _time_name(axes: Axes) -> str:
+    """The source's name of the time dimension, unless that is a name of something else."""
+    if axes.stamps_name is None or "time" in axes.time.lower() or axes.time == axes.stamps_name:
+        return axes.time
+    return axes.stamps_name
+
+
+def _scalars(fields: list[_Field], grid: Grid) -> dict[str, Any]:
+    """Scalar coordinates of the source, such as the height of a level."""
+    scalars = {}
+    for field in fields:
+        for name, coord in field.values.coords.items():
+            if coord.ndim == 0 and name not in grid.coords.variables:
+                value = coord.values[()]
+                if holds_stamps(coord):
+                    value = stamp_text(value)
+                elif isinstance(value, np.timedelta64):
+                    value = f"{value / np.timedelta64(1, 'h'):g}h"
+                attrs = {
+                    str(key): plain(item) for key, item in coord.attrs.items() if key != "bounds"
+                }
+                scalars[str(name)] = {"value": plain(value), "attrs": attrs}
+    return scalars
