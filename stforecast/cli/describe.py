@@ -13,9 +13,12 @@ from stforecast.card import RunCard
 from stforecast.grid import Grid
 from stforecast.product import open_product
 from stforecast.store import ChannelMeta, TensorStore
-from stforecast.timeaxis import stamp_text
+from stforecast.timeaxis import TimeStep, stamp_text
 
 Rows = list[tuple[str, str]]
+
+# Attributes of a forecast that hold whole structures.
+_LONG = ("stforecast_experiment", "stforecast_model_settings")
 
 
 def is_store(path: Path) -> bool:
@@ -38,7 +41,7 @@ def store(path: Path) -> Table:
         ("times", f"{n_times} from {first} to {last}, one each {record.axis.step.label}"),
         ("calendar", f"{meta.calendar}, clock of {meta.timezone}"),
         ("absent times", share(absent, n_times)),
-        ("missing values", f"{missing:.1%}"),
+        ("missing values", f"{missing:.1%}" if missing else "none"),
         ("grid", grid_text(record.grid)),
         *((f"variable {channel.name}", channel_text(channel)) for channel in meta.channels),
     ]
@@ -62,8 +65,8 @@ def run(folder: Path) -> Table:
     rows: Rows = [
         ("trained run", f"{card.name} in {folder}, {state}"),
         ("model", f"{card.model.name}: {settings}" if settings else card.model.name),
-        ("history", f"{_steps(card.windows['history'])} of {card.step.label}"),
-        ("horizon", f"{_steps(card.windows['horizon'])} of {card.step.label}"),
+        ("history", _steps(card.windows["history"], card.step)),
+        ("horizon", _steps(card.windows["horizon"], card.step)),
         ("departure", str(card.windows["departure"])),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
@@ -88,8 +91,8 @@ def run(folder: Path) -> Table:
     return _table(rows)
 
 
-def forecast(path: Path) -> Table:
-    """What a forecast is of, from when and for when."""
+def forecast(path: Path, *, everything: bool = False) -> Table:
+    """What a forecast is of, from when and for when; with `everything` the settings in full."""
     product = open_product(path)
     inits = product[names.INIT_TIME].values
     leads = product[names.LEAD_TIME]
@@ -110,7 +113,7 @@ def forecast(path: Path) -> Table:
     rows += [
         (key.replace("_", " "), " ".join(str(value).split()))
         for key, value in product.attrs.items()
-        if key != "Conventions"
+        if key != "Conventions" and (everything or key not in _LONG)
     ]
     return _table(rows)
 
@@ -191,8 +194,9 @@ def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> s
     return f"{name} {value:.4g} {units or ''}".rstrip()
 
 
-def _steps(count: int) -> str:
-    return f"{count} step" if count == 1 else f"{count} steps"
+def _steps(count: int, step: TimeStep) -> str:
+    length = step.label if step.label[0].isdigit() else f"one {step.label}"
+    return f"{count} step of {length}" if count == 1 else f"{count} steps of {length}"
 
 
 def _range(texts: Sequence[str]) -> str:

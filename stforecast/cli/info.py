@@ -24,7 +24,8 @@ from stforecast.errors import DataError
 def command(session: Session, path: str) -> None:
     """Describe a tensor store, a trained run or a forecast.
 
-    PATH is a store (.zarr), the folder of a run, or a forecast (.nc or .zarr).
+    PATH is a store (.zarr), the folder of a run, or a forecast (.nc or .zarr). With -v a forecast
+    tells all settings that it was made with.
     """
     from stforecast.cli import describe
 
@@ -38,6 +39,6 @@ def command(session: Session, path: str) -> None:
     if describe.is_store(place):
         session.show(describe.store(place))
     elif place.is_file() or (place / "zarr.json").is_file():
-        session.show(describe.forecast(place))
+        session.show(describe.forecast(place, everything=session.verbosity > 0))
     else:
         raise DataError(f"{path} is neither a tensor store nor a trained run nor a forecast")

@@ -61,22 +61,19 @@ def command(
         )
     from stforecast.ingest import ingest
 
-    options = study.experiment.data
-    if reader is not None:
-        options = options.model_copy(update={"reader": reader})
     with progress_bar(session, "reading") as progress:
         findings = ingest(
             study.files,
             study.store,
-            options,
+            study.experiment.data,
+            reader=reader,
             overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
         )
-    for line in findings.lines():
-        click.echo(line)
+    session.show(findings.table)
     if dry_run:
-        session.say(f"Nothing was written; without --dry-run it goes to {study.store}")
+        session.say(f"Nothing was written; without --dry-run the store is {study.store}")
     else:
         click.echo(f"Store: {study.store}")
         session.say(f"Next: stforecast train{study.flags}")

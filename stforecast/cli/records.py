@@ -22,7 +22,7 @@ def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
     from stforecast.sources import open_source
 
     dataset = open_source(list(files), options, Path())
-    return TensorStore(prepare(dataset, options).dataset)
+    return prepare(dataset, options).store()
 
 
 def options_of_history(card: "RunCard", options: DataOptions) -> DataOptions:

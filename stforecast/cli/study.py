@@ -30,16 +30,13 @@ class Study:
     model: Path
     overlay: Path | None
     flags: str
-    """What the next command takes to work on the same experiment; empty or ` -c FILE`."""
+    """What the next command takes to work on the same experiment, such as ` -c FILE`."""
+    run_flags: str
+    """The same for a command that starts from the run, such as ` runs/x/model`."""
 
     @property
     def forecast(self) -> Path:
         return self.folder / FORECAST
-
-    @property
-    def run_flags(self) -> str:
-        """What a command that starts from the run takes: its folder where no file leads to it."""
-        return f" {shlex.quote(str(self.model))}" if "--store" in self.flags else self.flags
 
     @property
     def verification(self) -> Path:
@@ -75,9 +72,12 @@ def open_study(
     flags = f" -c {shlex.quote(config)}" if config else ""
     if loaded.source is None:
         session.say(loaded.origin)
+    run_flags = flags
     chosen = Path(store) if store is not None else loaded.store
     if store is not None or (own_data is not None and loaded.source is None):
         flags += f" --store {shlex.quote(str(chosen))}"
+    if own_data is not None and loaded.source is None:
+        run_flags = f" {shlex.quote(str(loaded.model))}"
     return Study(
         experiment=loaded.experiment,
         files=list(files) or loaded.files,
@@ -86,6 +86,7 @@ def open_study(
         model=loaded.model,
         overlay=loaded.overlay,
         flags=flags,
+        run_flags=run_flags,
     )
 
 
@@ -107,9 +108,11 @@ def study_of_run(
     model = find_run(Path(run))
     folder = model.parent if model.name == MODEL else model
     beside = folder / STORE
+    run_flags = f" {shlex.quote(run)}"
     if config is not None:
         study = open_study(session, config, overrides, store=store)
-        return replace(study, folder=folder, model=model)
+        run_flags += study.run_flags
+        return replace(study, folder=folder, model=model, run_flags=run_flags)
     from stforecast.card import RunCard
 
     card = RunCard.read(model)
@@ -121,7 +124,9 @@ def study_of_run(
     else:
         found = beside
     overlay = Path(experiment.maps.overlay) if experiment.maps.overlay else None
-    return Study(experiment, experiment.data.files, folder, found, model, overlay, "")
+    flags = f" --store {shlex.quote(str(found))}"
+    files = experiment.data.files
+    return Study(experiment, files, folder, found, model, overlay, flags, run_flags)
 
 
 def find_run(path: Path) -> Path:

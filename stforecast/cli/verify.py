@@ -169,7 +169,8 @@ def _references(
     trained = str(forecast.attrs.get("stforecast_training_period", ""))
     first = int(record.axis.positions(forecast["init_time"].values).min())
     if trained:
-        train = period(record.axis, *trained.split("/"), "training period of the forecast")
+        begin, _, end = trained.partition("/")
+        train = period(record.axis, begin, end, "training period of the forecast")
     elif first > 0:
         train = (0, first)
     else:

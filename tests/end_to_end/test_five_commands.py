@@ -1,0 +1,132 @@
+"""The whole way through the command line."""
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from tests.end_to_end.conftest import Workspace
+
+QUICK = [
+    *("--set", "training.max_steps=4"),
+    *("--set", "training.validations=2"),
+    *("--set", "model.hid_S=4"),
+    *("--set", "model.hid_T=8"),
+]
+
+
+def test_the_demo_in_an_empty_folder(tmp_path, monkeypatch):
+    pytest.importorskip("iris_sample_data")
+    monkeypatch.chdir(tmp_path)
+    empty = Workspace(tmp_path)
+    for words in (["ingest"], ["train", *QUICK], ["forecast", "--horizon", "4"], ["verify"]):
+        result = empty.works(*words)
+        assert "built-in demo" in result.stdout.splitlines()[0]
+    result = empty.works("plot")
+    folder = Path("runs/demo")
+    with xr.open_dataset(folder / "forecast.nc", decode_timedelta=False) as forecast:
+        assert dict(forecast.air_temperature.sizes) == {
+            "init_time": 1,
+            "lead_time": 4,
+            "latitude": 37,
+            "longitude": 49,
+        }
+        assert bool(forecast.air_temperature.notnull().all())
+    assert (folder / "verification/scores.csv").is_file()
+    pictures = sorted((folder / "maps").glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        assert str(picture) in result.stdout
+
+
+def test_own_files_without_an_experiment_file(workspace):
+    Path("stforecast.yaml").unlink()
+    result = workspace.works("ingest", "small.nc")
+    assert "demo" not in result.stdout.splitlines()[0]
+    assert Path("runs/small/store.zarr/zarr.json").is_file()
+    assert "stforecast train --store runs/small/store.zarr" in result.stdout
+    result = workspace.works("train", "--store", "runs/small/store.zarr", *QUICK)
+    assert "stforecast forecast runs/small/model" in result.stdout
+    workspace.works("forecast", "runs/small/model", "--horizon", "6h")
+    result = workspace.works("verify", "runs/small/model", "--set", "verification.every=6h")
+    assert "persistence" in result.stdout
+    assert Path("runs/small/verification/scores.nc").is_file()
+
+
+def test_dry_run_writes_nothing(workspace):
+    result = workspace.works("ingest", "--dry-run")
+    assert "t2m" in result.stdout
+    assert not Path("runs").exists()
+
+
+def test_overwrite_replaces_a_store(made):
+    made.works("ingest", "--overwrite")
+
+
+def test_a_forecast_from_files_alone(made):
+    made.works("forecast", "runs/small/model", "--history", "small.nc", "--output", "a.nc")
+    made.works("forecast", "--output", "b.nc")
+    with xr.open_dataset("a.nc") as one, xr.open_dataset("b.nc") as other:
+        xr.testing.assert_allclose(one.t2m, other.t2m)
+
+
+def test_forecasts_of_a_period(made):
+    result = made.works("forecast", "--period", "test", "--every", "3h", "--output", "x.zarr")
+    with xr.open_zarr("x.zarr", decode_timedelta=False) as forecast:
+        assert forecast.sizes["init_time"] > 1
+        steps = forecast.init_time.diff("init_time")
+        assert (steps == steps[0]).all()
+    assert "initial times" in result.stdout
+    made.works("forecast", "--period", "2000-01-02/2000-01-02", "--output", "y.nc")
+
+
+def test_one_forecast_along_time(made):
+    time = "2000-01-02T06"
+    made.works("forecast", "--init-time", time, "--layout", "time", "--output", "plain.nc")
+    with xr.open_dataset("plain.nc") as plain:
+        assert plain.t2m.dims == ("time", "lat", "lon")
+
+
+def test_verify_files_against_observations(made):
+    hindcast = "runs/small/verification/hindcast.nc"
+    made.works("verify", hindcast, "--observations", "small.nc", "--output", "again")
+    with (
+        xr.open_dataset("runs/small/verification/scores.nc") as ours,
+        xr.open_dataset("again/scores.nc") as again,
+    ):
+        xr.testing.assert_allclose(ours.rmse.reset_coords(drop=True), again.rmse)
+
+
+def test_info_of_everything(made):
+    assert "72 from 2000-01-01" in made.works("info", "runs/small/store.zarr").stdout
+    run = made.works("info", "runs/small").stdout
+    assert "finished" in run
+    assert "3 steps of one hour" in run
+    forecast = made.works("info", "runs/small/forecast.nc").stdout
+    assert "2000-01-03 23:00" in forecast
+    assert "hid_S" not in forecast
+    assert "hid_S" in made.works("info", "-v", "runs/small/forecast.nc").stdout
+
+
+def test_quiet_says_results_alone(made):
+    result = made.works("forecast", "-q")
+    assert result.stdout == "Forecast: runs/small/forecast.nc\n"
+    assert result.stderr == ""
+
+
+def test_new_fills_an_experiment_file_that_works(workspace):
+    result = workspace.works("new", "mine", "--data", "small.nc")
+    assert "stforecast ingest -c mine.yaml" in result.stdout
+    text = Path("mine.yaml").read_text()
+    assert "t2m: {}" in text
+    assert "2 metre temperature, in K" in text
+    workspace.works("ingest", "-c", "mine.yaml")
+    result = workspace.works("ingest", "-c", "mine.yaml", "--overwrite", "--dry-run")
+
+
+@pytest.mark.parametrize("preset", ["demo", "taxibj", "era5", "moving_mnist"])
+def test_new_from_each_preset(workspace, preset):
+    workspace.works("new", "studies/mine.yaml", "--data", "small.nc", "--from", preset)
+    text = Path("studies/mine.yaml").read_text()
+    assert "- ../small.nc" in text
+    workspace.works("ingest", "-c", "studies/mine.yaml", "--dry-run")
