@@ -16,6 +16,9 @@ ABSENT: Final = "absent"
 VALID_CELLS: Final = "valid_cells"
 META_ATTRIBUTE: Final = "stforecast"
 
+# In the encoding of a dataset that was just read: the files it comes from.
+SOURCE_FILES: Final = "source_files"
+
 # Dimensions and coordinates of a forecast.
 INIT_TIME: Final = "init_time"
 LEAD_TIME: Final = "lead_time"

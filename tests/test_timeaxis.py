@@ -177,6 +177,10 @@ class TestInference:
         with pytest.raises(DataError, match="2000-01-01 00:20 does not fall on that step"):
             TimeStep.infer(times)
 
+    def test_the_thirtieth_of_each_month_is_refused_for_february_has_none(self):
+        with pytest.raises(DataError, match="not regular"):
+            TimeStep.infer(days("2001-01-30", "2001-02-28", "2001-03-30"))
+
     def test_irregular_stamps_are_refused(self):
         times = days("2000-01-01", "2000-01-03T05", "2000-01-04T11:10", "2000-01-09")
         with pytest.raises(DataError, match="not regular"):

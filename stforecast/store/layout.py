@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cftime
 import numpy as np
 import xarray as xr
 from zarr.codecs import BloscCodec
@@ -70,6 +71,8 @@ def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[s
             )
         if variable.dtype.kind == "f":
             own["_FillValue"] = None
+        elif names.TIME in variable.dims and _holds_dates(variable):
+            own |= time_encoding(axis)
         encoding[str(name)] = own
     dims = dataset[names.DATA].dims
     encoding[names.DATA] = {
@@ -79,12 +82,13 @@ def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[s
         "fill_value": np.float32(np.nan),
         "dtype": "float32",
     }
-    times = dataset[names.TIME]
-    encoding[names.TIME] |= time_encoding(axis)
-    bounds = times.attrs.get("bounds")
-    if bounds in encoding:
-        encoding[bounds] |= time_encoding(axis)
     return encoding
+
+
+def _holds_dates(variable: xr.Variable) -> bool:
+    if variable.dtype.kind == "O":
+        return variable.size > 0 and isinstance(variable.values.flat[0], cftime.datetime)
+    return bool(variable.dtype.kind == "M")
 
 
 def time_encoding(axis: TimeAxis) -> dict[str, Any]:

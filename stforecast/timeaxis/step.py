@@ -209,7 +209,10 @@ def find_anchor(
             continue
         positions = nearest_positions(clock, start, months, anchor, micros)
         ideal = calendar_micros(clock, start, months, anchor, positions)
-        if (np.abs(ideal - micros) <= SECOND).all():
+        if (np.abs(ideal - micros) > SECOND).any():
+            continue
+        # The 30th moved to the end of February would be lost if a period began there.
+        if anchor != "same" or len(set(ideal - clock.month_starts(clock.months(ideal)))) == 1:
             return anchor
     positions = nearest_positions(clock, start, months, "mid", micros)
     ideal = calendar_micros(clock, start, months, "mid", positions)

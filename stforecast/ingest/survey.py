@@ -1,0 +1,82 @@
+"""Counting what is missing while the values go by, once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.errors import DataError
+from stforecast.ingest.findings import Cells
+from stforecast.store.write import Block
+
+
+class Survey:
+    """Counts over the blocks of a record, each seen once: memory is that of one field.
+
+    `present` tells which times are there: an absent one is not a missing value.
+    """
+
+    def __init__(
+        self, channels: list[str], present: NDArray[np.bool_], shape: tuple[int, ...]
+    ) -> None:
+        """`shape` is that of the record, ``([sequences,] time, channel, y, x)``."""
+        self.valid_cells = np.zeros(shape[:-2], np.int32)
+        self._channels = channels
+        self._present = present
+        shape = shape[-3:]
+        self._fields = 0
+        self._missing = np.zeros(shape, np.int64)
+        self._whole = np.zeros(len(channels), np.int64)
+        self._infinite = np.zeros(len(channels), np.int64)
+        self._minimum = np.full(len(channels), np.inf)
+        self._maximum = np.full(len(channels), -np.inf)
+
+    def inspect(self, block: Block, values: NDArray[np.float32]) -> None:
+        """Take in a block ``([sequences,] time, channel, y, x)``; its infinities become missing."""
+        infinite = np.isinf(values)
+        if infinite.any():
+            axes = tuple(axis for axis in range(values.ndim) if axis != values.ndim - 3)
+            self._infinite += infinite.sum(axis=axes)
+            values[infinite] = np.nan
+        self.valid_cells[block.index] = (~np.isnan(values)).sum(axis=(-2, -1), dtype=np.int32)
+        frames = np.compress(self._present[block.start : block.stop], values, axis=values.ndim - 4)
+        frames = frames.reshape(-1, *values.shape[-3:])
+        if not len(frames):
+            return
+        missing = np.isnan(frames)
+        self._fields += len(frames)
+        self._missing += missing.sum(axis=0)
+        self._whole += missing.all(axis=(-2, -1)).sum(axis=0)
+        self._minimum = np.minimum(
+            self._minimum, np.min(frames, axis=(0, 2, 3), initial=np.inf, where=~missing)
+        )
+        self._maximum = np.maximum(
+            self._maximum, np.max(frames, axis=(0, 2, 3), initial=-np.inf, where=~missing)
+        )
+
+    def cells(self) -> list[Cells]:
+        """What was seen of each channel; DataError when one has no value at all."""
+        found = []
+        for index, name in enumerate(self._channels):
+            missing, whole = self._missing[index], int(self._whole[index])
+            never = missing == self._fields
+            if never.all():
+                raise DataError(
+                    f"all values of {name} are missing; leave it out of data.variables or check "
+                    "the files"
+                )
+            sometimes = ~never & (missing > whole)
+            lacking = int((missing[sometimes] - whole).sum())
+            total = int(sometimes.sum()) * self._fields
+            found.append(
+                Cells(
+                    name=name,
+                    size=missing.size,
+                    never=int(never.sum()),
+                    sometimes=int(sometimes.sum()),
+                    share=lacking / total if total else 0.0,
+                    whole=whole,
+                    infinite=int(self._infinite[index]),
+                    minimum=float(self._minimum[index]),
+                    maximum=float(self._maximum[index]),
+                )
+            )
+        return found

@@ -1,0 +1,201 @@
+"""From the times as the source has them to a regular axis: sorted, each once, gaps marked."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast import names
+from stforecast.errors import DataError
+from stforecast.ingest.findings import Run, runs
+from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, normalise_stamps, stamp_text
+from stforecast.timeaxis.stamps import SECOND, Clock
+
+# Rows of duplicated times that are read at once to find the fullest.
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A regular axis and where its times come from.
+
+    ``rows`` holds for each position the row of the source, or -1 for a time that is absent.
+    """
+
+    axis: TimeAxis
+    rows: NDArray[np.int64]
+    duplicated: list[Run]
+    duplicated_differ: int
+    disorder: int
+    first_disorder: Stamp | None
+    shifted: int
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which times the source has, ``(time)``."""
+        return self.rows >= 0
+
+    @property
+    def absent(self) -> list[Run]:
+        """The gaps."""
+        return runs(self.axis, np.flatnonzero(~self.present))
+
+
+def find_timeline(
+    dataset: xr.Dataset, time_step: str | None = None, period: tuple[str, str] | None = None
+) -> Timeline:
+    """Put the rows of a dataset with variables on ``(time, …)`` on a regular axis.
+
+    Of duplicated times the fullest copy is taken: the one with the most values, at a tie the one
+    with the most that are not zero (a stub of zeros is what a broken export leaves), then the
+    first. DataError when there are fewer than two times, or they follow no step, or none lies
+    within `period`; ConfigError for a period or step that cannot be read.
+    """
+    stamps = normalise_stamps(dataset[names.TIME].values)
+    step = None if time_step is None else TimeStep.parse(time_step)
+    whole = TimeAxis.from_times(stamps, step)
+    positions = whole.positions(stamps)
+    first, stop = 0, whole.size
+    if period is not None:
+        first, stop = whole.slice_of(*period)
+    chosen = np.flatnonzero((positions >= first) & (positions < stop))
+    if chosen.size == 0:
+        begin, end = whole.times(0, 1)[0], whole.times(whole.size - 1, whole.size)[0]
+        raise DataError(
+            f"no data lies in the period {period[0]} to {period[1]}: the record goes from "
+            f"{stamp_text(begin)} to {stamp_text(end)}"
+            if period is not None
+            else "the record has no times"
+        )
+    positions, stamps = positions[chosen], stamps[chosen]
+    first, stop = int(positions.min()), int(positions.max()) + 1
+    axis = _cut(whole, first, stop)
+    positions = positions - first
+    if axis.size < 2:
+        raise DataError(
+            f"the period {period[0]} to {period[1]} holds a single time step; a forecast needs "
+            "at least two"
+            if period is not None
+            else "the record has a single time step"
+        )
+    rows = np.full(axis.size, -1, np.int64)
+    rows[positions[::-1]] = chosen[::-1]  # of several rows the first
+    duplicated, differ = _choose_fullest(dataset, positions, chosen, rows)
+    back = np.flatnonzero(np.diff(positions) < 0)
+    clock = Clock.of(stamps)
+    off = np.abs(clock.to_micros(stamps) - clock.to_micros(axis.times_at(positions)))
+    return Timeline(
+        axis=axis,
+        rows=rows,
+        duplicated=runs(axis, duplicated),
+        duplicated_differ=differ,
+        disorder=int(back.size),
+        first_disorder=stamps[back[0]] if back.size else None,
+        shifted=int((off > SECOND // 100).sum()),
+    )
+
+
+def on_timeline(variable: xr.Variable, timeline: Timeline) -> xr.Variable:
+    """A variable with rows along ``time`` on the regular axis; absent ones are NaN."""
+    rows, present = timeline.rows, timeline.present
+    if rows.size == variable.sizes[names.TIME] and np.array_equal(rows, np.arange(rows.size)):
+        return variable
+    # An absent time borrows the row before it, so that rows are read in order, and is then emptied.
+    filled = rows[np.maximum.accumulate(np.where(present, np.arange(rows.size), 0))]
+    taken = _take(variable, filled)
+    if present.all():
+        return taken
+    emptied: xr.Variable = taken.where(xr.Variable(names.TIME, present)).transpose(*taken.dims)
+    return emptied
+
+
+def bounds_on_timeline(bounds: xr.Variable, timeline: Timeline) -> xr.Variable | None:
+    """Time bounds ``(time, 2)`` on the regular axis; None if they are not two dates each.
+
+    Of an absent time they are as far from its stamp as those of the time before with a fixed step,
+    and the stamp itself with a calendar step.
+    """
+    if bounds.ndim != 2 or bounds.dims[0] != names.TIME or bounds.dtype.kind not in "MO":
+        return None
+    stamps = timeline.axis.times()
+    clock = Clock.of(stamps)
+    try:
+        given = clock.to_micros(bounds.values)
+    except DataError:
+        return None
+    rows, present = timeline.rows, timeline.present
+    before = np.maximum.accumulate(np.where(present, np.arange(rows.size), 0))
+    centres = clock.to_micros(stamps)[:, np.newaxis]
+    taken = given[rows[before]]
+    if timeline.axis.step.is_fixed:
+        taken = taken - centres[before] + centres
+    else:
+        taken = np.where(present[:, np.newaxis], taken, centres)
+    attrs = dict(bounds.attrs)
+    return xr.Variable(bounds.dims, clock.from_micros(taken), attrs)
+
+
+def _cut(axis: TimeAxis, first: int, stop: int) -> TimeAxis:
+    return TimeAxis(
+        start=axis.times(first, first + 1)[0],
+        step=axis.step,
+        size=stop - first,
+        calendar=axis.calendar,
+        stamps=None if axis.stamps is None else axis.stamps[first:stop],
+    )
+
+
+def _take(variable: xr.Variable, rows: NDArray[np.int64]) -> xr.Variable:
+    """Rows of a variable, consecutive ones as a slice, which costs dask nothing."""
+    first, last = int(rows[0]), int(rows[-1])
+    if np.array_equal(rows, np.arange(first, last + 1)):
+        return variable.isel({names.TIME: slice(first, last + 1)})
+    return variable.isel({names.TIME: rows})
+
+
+def _choose_fullest(
+    dataset: xr.Dataset,
+    positions: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], int]:
+    """Point `rows` to the fullest copies; the duplicated positions, and how many differ."""
+    distinct, counts = np.unique(positions, return_counts=True)
+    duplicated = distinct[counts > 1]
+    if not duplicated.size:
+        return duplicated, 0
+    copies = np.flatnonzero(np.isin(positions, duplicated))
+    fullness = _fullness(dataset, chosen[copies])
+    differ = 0
+    order = np.argsort(positions[copies], kind="stable")
+    grouped = np.split(order, np.flatnonzero(np.diff(positions[copies][order])) + 1)
+    for group in grouped:
+        keys = [tuple(fullness[index]) for index in group]
+        best = max(range(len(group)), key=lambda k: (keys[k][:2], -k))
+        copy = copies[group[best]]
+        rows[positions[copy]] = chosen[copy]
+        differ += len(set(keys)) > 1
+    return duplicated, differ
+
+
+def _fullness(dataset: xr.Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """For each row how many values it has, how many are not zero, and their sum: ``(rows, 3)``."""
+    result = np.zeros((rows.size, 3))
+    order = np.argsort(rows, kind="stable")
+    for first in range(0, rows.size, _ROWS_AT_ONCE):
+        part = order[first : first + _ROWS_AT_ONCE]
+        for variable in _fields(dataset):
+            values = np.asarray(
+                _take(variable, rows[part]).transpose(names.TIME, ...).values, np.float64
+            ).reshape(part.size, -1)
+            values = np.where(np.isfinite(values), values, np.nan)
+            result[part, 0] += np.isfinite(values).sum(axis=1)
+            result[part, 1] += (np.nan_to_num(values) != 0).sum(axis=1)
+            result[part, 2] += np.nansum(values, axis=1)
+    return result
+
+
+def _fields(dataset: xr.Dataset) -> list[Any]:
+    return [array.variable for array in dataset.data_vars.values() if names.TIME in array.dims]
