@@ -1,5 +1,82 @@
 """Forecasts of gridded flows, traffic and weather, from raw files to georeferenced maps."""
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stforecast._accessor import register_with_xarray
 from stforecast._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from stforecast.api.data import ingest, open_data, open_store
+    from stforecast.api.run import Run, load, train
+    from stforecast.api.scores import plot, references, verify
+    from stforecast.product import open_product as open_forecast
+    from stforecast.product import write_product as write_forecast
+
+__all__ = [
+    "Run",
+    "__version__",
+    "ingest",
+    "load",
+    "open_data",
+    "open_forecast",
+    "open_store",
+    "plot",
+    "references",
+    "train",
+    "verify",
+    "write_forecast",
+]
+
+# Loaded when first used, so that the command line starts at once and torch stays away.
+_HOMES = {
+    "Run": "stforecast.api.run:Run",
+    "ingest": "stforecast.api.data:ingest",
+    "load": "stforecast.api.run:load",
+    "open_data": "stforecast.api.data:open_data",
+    "open_forecast": "stforecast.product:open_product",
+    "open_store": "stforecast.api.data:open_store",
+    "plot": "stforecast.api.scores:plot",
+    "references": "stforecast.api.scores:references",
+    "train": "stforecast.api.run:train",
+    "verify": "stforecast.api.scores:verify",
+    "write_forecast": "stforecast.product:write_product",
+}
+
+register_with_xarray()
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stforecast' has no attribute {name!r}")
+    return _load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _CallablePackage(ModuleType):
+    """A package that is also the function of its name, as ``stforecast.ingest`` is."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _load(self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+class _Facade(ModuleType):
+    """This package: importing ``stforecast.ingest`` must not take the function's place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            value.__class__ = _CallablePackage
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade

@@ -9,6 +9,7 @@ import xarray as xr
 
 from stforecast import names
 from stforecast._version import __version__
+from stforecast.grid import Grid
 from stforecast.product.conventions import conforming_attrs, storable
 from stforecast.product.coordinates import duration_encoding, time_coordinates, time_encoding
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
@@ -78,30 +79,59 @@ def build_product(
         _describe(product, channel)
     for name in product.coords:
         if name not in coords:
-            _describe_coordinate(product, str(name))
+            _describe_coordinate(product, str(name), store.grid)
     product.attrs = _attributes(meta, attrs, provenance)
     return with_encodings(product)
 
 
 def with_encodings(product: xr.Dataset) -> xr.Dataset:
     """Set how each variable is written: exact times, missing data NaN, coordinates without fill."""
-    for name, variable in product.variables.items():
-        references = {
+    referred = {
+        name: {
             key: variable.encoding[key]
             for key in ("bounds", "grid_mapping")
             if variable.encoding.get(key) in product.variables
         }
+        for name, variable in product.variables.items()
+    }
+    named = {name for references in referred.values() for name in references.values()}
+    for name, variable in product.variables.items():
         if name in product.data_vars:
             fill = np.float32(np.nan) if variable.dtype == np.float32 else np.nan
             encoding: dict[str, Any] = {"_FillValue": fill, "zlib": True, "complevel": 4}
+            encoding |= _listed_coordinates(product, variable, named)
         elif variable.dtype.kind == "M" or variable.dtype.kind == "O":
             encoding = time_encoding(variable.values)
         elif variable.dtype.kind == "m":
             encoding = duration_encoding(variable.values)
         else:
             encoding = {"_FillValue": None}
-        product[name].encoding = {**encoding, **references}
+        product[name].encoding = {**encoding, **referred[name]}
     return product
+
+
+def _listed_coordinates(
+    product: xr.Dataset, variable: xr.Variable, named: Collection[str]
+) -> dict[str, str]:
+    """The attribute ``coordinates``, where xarray would leave some out of it.
+
+    It takes ``lat`` for bounds when ``lat_bnds`` are, as the one name is a part of the other.
+    """
+    mistaken = [
+        name
+        for name in product.coords
+        if name not in named and any(str(name) in other for other in named)
+    ]
+    if not set(mistaken) - set(product.dims):
+        return {}
+    auxiliary = [
+        str(name)
+        for name, coordinate in product.coords.items()
+        if name not in named
+        and name not in product.dims
+        and set(coordinate.dims) <= set(variable.dims)
+    ]
+    return {"coordinates": " ".join(sorted(auxiliary))}
 
 
 def history_line(what: str, before: str = "") -> str:
@@ -118,18 +148,36 @@ def _describe(product: xr.Dataset, channel: ChannelMeta) -> None:
     product[channel.name].attrs = attrs
 
 
-def _describe_coordinate(product: xr.Dataset, name: str) -> None:
-    """Make the attributes of a coordinate conform; one without any name gets a ``long_name``."""
+def _describe_coordinate(product: xr.Dataset, name: str, grid: Grid) -> None:
+    """Make the attributes of a coordinate conform, and say what it is where its source did not."""
     coordinate = product[name]
     is_bounds = any(
         variable.encoding.get("bounds") == name for variable in product.variables.values()
     )
     attrs = conforming_attrs(coordinate.attrs, present=set(map(str, product.variables)))
-    if "grid_mapping_name" in attrs or "crs_wkt" in attrs:
+    if name == grid.grid_mapping:
+        if "grid_mapping_name" not in attrs and grid.crs is not None:
+            attrs = {**{key: storable(value) for key, value in grid.crs.to_cf().items()}, **attrs}
         attrs.setdefault("long_name", "coordinate reference system")
-    elif not is_bounds and not {"long_name", "standard_name"} & attrs.keys():
-        attrs["long_name"] = name.replace("_", " ")
+    elif not is_bounds:
+        attrs = {**_place(name, grid), **attrs}
+        if not {"long_name", "standard_name"} & attrs.keys():
+            attrs["long_name"] = name.replace("_", " ")
     coordinate.attrs = attrs
+
+
+def _place(name: str, grid: Grid) -> dict[str, str]:
+    """What CF asks of latitude, longitude, rows and columns."""
+    for coord, standard_name, units in (
+        (grid.latitude, "latitude", "degrees_north"),
+        (grid.longitude, "longitude", "degrees_east"),
+    ):
+        if coord is not None and coord.name == name:
+            return {"standard_name": standard_name, "units": units}
+    for coord, axis in ((grid.y_coord, "Y"), (grid.x_coord, "X")):
+        if grid.kind == "projected" and coord is not None and coord.name == name:
+            return {"axis": axis}
+    return {}
 
 
 def _scalars(

@@ -1,0 +1,205 @@
+"""Records in and out: files, stores and datasets, each as the others."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast.api.options import data_options
+from stforecast.card import RunCard
+from stforecast.errors import StForecastWarning
+from stforecast.ingest.findings import Findings
+from stforecast.ingest.pipeline import Prepared, prepare
+from stforecast.ingest.pipeline import ingest as _ingest
+from stforecast.options import DataOptions, VariableOptions
+from stforecast.sources import open_source
+from stforecast.store import TensorStore
+from stforecast.timeaxis import TimeAxis
+from stforecast.windows.splits import dates_of
+
+Record = xr.Dataset | str | Path | TensorStore
+
+# Attribute of an opened record that holds what one variable per quantity cannot show.
+KEPT = "stforecast_data"
+
+
+def open_data(files: str | Path | Sequence[str | Path], **options: Any) -> xr.Dataset:
+    """Open files as one variable per quantity on a regular time axis, lazily.
+
+    Args:
+        files: paths or patterns; ``package:NAME/PATH`` is a file inside an installed package.
+        options: any of the ``data`` section of an experiment file: ``variables``, ``select``,
+            ``region``, ``period``, ``grid``, ``timezone``, ``reader``…
+
+    Returns:
+        Dimensions, coordinates and names of the source; absent times are there, and missing. What
+        was mended (duplicates, disorder, gaps) is told as a warning.
+
+    Raises:
+        DataError: files that are missing, broken, or no record of gridded fields.
+        ConfigError: an option that does not exist or does not fit.
+    """
+    several = isinstance(files, Sequence) and not isinstance(files, str)
+    paths = [str(path) for path in files] if several else [str(files)]  # type: ignore[union-attr]
+    chosen = data_options("open_data", {**options, "files": paths})
+    source = open_source(chosen.files, chosen, Path())
+    prepared = prepare(source, chosen)
+    _tell(prepared.findings)
+    sources = [{"path": str(path)} for path in source.encoding.get(names.SOURCE_FILES, paths)]
+    return _shown(TensorStore(prepared.dataset), sources)
+
+
+def open_store(path: str | Path) -> xr.Dataset:
+    """Open a tensor store as one variable per quantity, lazily.
+
+    StoreError where there is none, or it is broken.
+    """
+    store = TensorStore.open(path)
+    return _shown(store, store.meta.sources)
+
+
+def ingest(
+    files: str | Path | Sequence[str | Path],
+    store: str | Path,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    **options: Any,
+) -> Findings:
+    """Read files and write them as a tensor store, whole or not at all.
+
+    Args:
+        files: as for :func:`open_data`.
+        store: the store to write.
+        overwrite: replace a store that is there.
+        dry_run: read everything and write nothing.
+        options: as for :func:`open_data`.
+
+    Returns:
+        The mapping and what was found; ``findings()`` gives sentences, ``table`` draws them.
+    """
+    several = isinstance(files, Sequence) and not isinstance(files, str)
+    paths = [str(path) for path in files] if several else [str(files)]  # type: ignore[union-attr]
+    chosen = data_options("ingest", {**options, "files": paths})
+    return _ingest(chosen.files, store, chosen, overwrite=overwrite, dry_run=dry_run)
+
+
+def to_store(record: Record, variables: Sequence[str] | None = None) -> TensorStore:
+    """Any record as a tensor store, in memory where it is small enough."""
+    if isinstance(record, TensorStore):
+        return record
+    if isinstance(record, (str, Path)):
+        return TensorStore.open(record)
+    return _described(_prepared(record, variables).store(), record)
+
+
+def lazy_store(record: Record, card: RunCard) -> TensorStore:
+    """Any record as a tensor store of a run's variables, of which nothing but the times is read.
+
+    The cells of times that are there count as valid until :func:`part_of` reads them.
+    """
+    if isinstance(record, TensorStore):
+        return record
+    if isinstance(record, (str, Path)):
+        return TensorStore.open(record)
+    prepared = _prepared(record, card.channel_names, card.time_step)
+    dataset = prepared.dataset
+    data = dataset[names.DATA]
+    cells = dataset.sizes[names.Y] * dataset.sizes[names.X]
+    counted = (*data.dims[:-2],)
+    present = xr.Variable(names.TIME, np.where(prepared.timeline.present, cells, 0))
+    shape = {dim: dataset.sizes[dim] for dim in counted}
+    dataset = dataset.assign({names.VALID_CELLS: present.set_dims(shape).astype(np.int32)})
+    return _described(TensorStore(dataset), record)
+
+
+def part_of(store: TensorStore, start: int, stop: int) -> TensorStore:
+    """The steps ``start … stop - 1`` of a record, in memory; a store on disk stays as it is."""
+    if store.path is not None:
+        return store
+    dataset = store.dataset.isel({names.TIME: slice(max(start, 0), stop)})
+    dataset = dataset.drop_vars(names.VALID_CELLS).load()
+    data = dataset[names.DATA]
+    return TensorStore(dataset.assign({names.DATA: data.where(np.isfinite(data))}))
+
+
+def _prepared(
+    record: xr.Dataset, variables: Sequence[str] | None, time_step: str | None = None
+) -> Prepared:
+    kept = _kept(record)
+    bounds = kept.get("bounds", {})
+    chosen = bounds if variables is None else variables
+    options = DataOptions(
+        variables={name: VariableOptions(**bounds.get(name, {})) for name in chosen} or None,
+        timezone=kept.get("timezone"),
+        sequence=kept.get("sequence"),
+        time_step=time_step or kept.get("time_step"),
+    )
+    prepared = prepare(_without_absent(record, kept), options)
+    if not kept:
+        _tell(prepared.findings)
+    return prepared
+
+
+def _shown(store: TensorStore, sources: Sequence[dict[str, Any]]) -> xr.Dataset:
+    """The record as its source had it, with what that cannot show as JSON in an attribute."""
+    meta, axis = store.meta, store.axis
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], store.present, [True]]).astype(int)))
+    kept = {
+        "timezone": meta.timezone,
+        "sequence": meta.sequence_name,
+        "time_name": meta.time_name,
+        "time_step": meta.time_step,
+        "bounds": {
+            channel.name: {"minimum": channel.minimum, "maximum": channel.maximum}
+            for channel in meta.channels
+        },
+        "absent": [dates_of(axis, (int(a), int(b))) for a, b in edges.reshape(-1, 2)],
+        "sources": list(sources),
+    }
+    shown = store.variables()
+    return shown.assign_attrs({KEPT: json.dumps(kept)})
+
+
+def _kept(record: xr.Dataset) -> dict[str, Any]:
+    try:
+        kept = json.loads(record.attrs[KEPT])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _without_absent(record: xr.Dataset, kept: dict[str, Any]) -> xr.Dataset:
+    """The record without the rows that stand for times that its source lacks."""
+    record = record.copy()
+    record.attrs.pop(KEPT, None)
+    time = kept.get("time_name")
+    if not kept.get("absent") or time not in record.dims or record.sizes[time] < 2:
+        return record
+    axis = TimeAxis.from_times(record[time].values)
+    positions = axis.positions(record[time].values)
+    there = np.ones(positions.size, bool)
+    for first, last in kept["absent"]:
+        start, stop = axis.slice_of(first, last)
+        there &= (positions < start) | (positions >= stop)
+    return record.isel({time: there})
+
+
+def _described(store: TensorStore, record: Record) -> TensorStore:
+    """The store with the files of the record it was made of."""
+    sources = _kept(record).get("sources") if isinstance(record, xr.Dataset) else None
+    if not sources:
+        return store
+    meta = store.meta.model_copy(update={"sources": sources})
+    return TensorStore(store.dataset.assign_attrs({names.META_ATTRIBUTE: meta.to_json()}))
+
+
+def _tell(findings: Findings) -> None:
+    """What was mended, as one warning."""
+    if findings.disorder or findings.duplicated or findings.shifted or findings.absent:
+        warnings.warn("; ".join(findings.findings()), StForecastWarning, stacklevel=4)

@@ -1,0 +1,45 @@
+"""Keyword arguments as typed options."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from stforecast.config import Experiment, experiment_of
+from stforecast.errors import ConfigError
+from stforecast.options import DataOptions, TrainingOptions, WindowOptions
+
+
+def data_options(where: str, given: Mapping[str, Any]) -> DataOptions:
+    """The data section that keyword arguments make; ConfigError like an experiment file's."""
+    return experiment_of({"name": "api", "data": dict(given)}, (), where).data
+
+
+def experiment(
+    where: str,
+    name: str,
+    model: str,
+    windows: Mapping[str, Any],
+    split: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Experiment:
+    """An experiment from keyword arguments, each setting in the section that knows it.
+
+    What no section knows is a setting of the model. ConfigError for one that is nearly a setting of
+    the training or of the windows.
+    """
+    tree: dict[str, dict[str, Any]] = {
+        "data": {"split": {key: value for key, value in split.items() if value is not None}},
+        "windows": dict(windows),
+        "model": {"name": model},
+        "training": {},
+    }
+    sections: dict[str, type[BaseModel]] = {"training": TrainingOptions, "windows": WindowOptions}
+    known = {key: name for name, section in sections.items() for key in section.model_fields}
+    for key, value in settings.items():
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+        if key not in known and near:
+            raise ConfigError(f"{where}: there is no {key}; did you mean {near[0]}?")
+        tree[known.get(key, "model")][key] = value
+    return experiment_of({"name": name, **tree}, (), where)

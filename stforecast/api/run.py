@@ -1,0 +1,229 @@
+"""Training, and runs that forecast."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import xarray as xr
+
+from stforecast.api.data import Record, lazy_store, part_of, to_store
+from stforecast.api.options import experiment
+from stforecast.card import RunCard
+from stforecast.errors import StForecastWarning
+from stforecast.store import TensorStore
+
+if TYPE_CHECKING:
+    from stforecast.forecast import TrainedModel
+
+Device = Literal["auto", "cuda", "mps", "cpu"]
+# Steps that are read from the end of a record, beyond a history, to find its last whole one.
+_TAIL = 64
+_PERIOD_BYTES = 2 * 2**30
+
+
+class Run:
+    """A trained run, ready to forecast. Made by :func:`train` and :func:`load`."""
+
+    def __init__(self, folder: str | Path, device: Device = "auto") -> None:
+        """Load the run in a folder; RunError where there is none, or it is damaged."""
+        from stforecast.forecast import load_trained
+
+        self.folder = Path(folder)
+        self.model: TrainedModel = load_trained(self.folder, device)
+
+    @property
+    def card(self) -> RunCard:
+        """All that is known of the run."""
+        return self.model.card
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.card.name
+
+    def __repr__(self) -> str:
+        card = self.card
+        return (
+            f"<stforecast.Run {card.name!r}: {card.model.name}, history {card.windows['history']}, "
+            f"horizon {card.windows['horizon']} steps of {card.time_step}, in {self.folder}>"
+        )
+
+    def predict(
+        self,
+        history: Record,
+        horizon: int | str | None = None,
+        *,
+        init_time: Any = None,
+        batch_size: int | None = None,
+    ) -> xr.Dataset:
+        """A forecast from one initial time.
+
+        Args:
+            history: a dataset like the one trained on, or a tensor store; only the run's history
+                up to the initial time is used.
+            horizon: steps, or a duration such as ``24h``; what the run was trained for by default.
+            init_time: time of the last frame to use; by default the last of the record that is
+                whole (with a warning when the record goes on beyond it).
+            batch_size: sequences forecast at once, for records that have them.
+
+        Returns:
+            Dimensions ``(init_time, lead_time, …)`` and the record's own; see the README.
+
+        Raises:
+            RunError: the run does not fit the record. DataError: there is too little history, or
+            no forecast can start from the initial time. ConfigError: the horizon.
+        """
+        from stforecast.forecast import init_position, predict
+
+        store, spec = lazy_store(history, self.card), self.model.spec
+        self.card.check_fits(store)
+        if init_time is None:
+            store, position = self._last(store)
+        else:
+            position = init_position(store, spec, init_time)
+            stamp = store.axis.times_at(position)[()]
+            store = part_of(store, position - spec.history_needed + 1, position + 1)
+            position = int(store.axis.positions(stamp))
+        return predict(self.model, store, [position], horizon, batch_size=batch_size)
+
+    def hindcast(
+        self,
+        obs: Record,
+        period: str | tuple[str, str] = "test",
+        *,
+        every: int | str = 1,
+        horizon: int | str | None = None,
+        batch_size: int | None = None,
+    ) -> xr.Dataset:
+        """Forecasts from all initial times of a period whose valid times lie in it, too.
+
+        Args:
+            obs: a dataset like the one trained on, or a tensor store.
+            period: ``train``, ``validation`` or ``test`` of the run, or first and last date.
+            every: steps or duration from one initial time to the next.
+            horizon: steps or duration; what the run was trained for by default.
+            batch_size: forecasts made at once.
+
+        Raises:
+            As :meth:`predict`, and where the period has no room.
+        """
+        from stforecast.forecast import period_samples, predict
+        from stforecast.forecast.predict import horizon_steps
+
+        store, spec = lazy_store(obs, self.card), self.model.spec
+        self.card.check_fits(store)
+        steps = horizon_steps(self.model, store, horizon)
+        apart = store.axis.step.steps(every, "every")
+        find = {"horizon": steps, "every": apart}
+        if store.path is None:
+            inits, _ = period_samples(store, spec, self.card, period, **find)
+            start, stop = int(inits[0]) - spec.history_needed + 1, int(inits[-1]) + steps + 1
+            size = 4 * (stop - start) * store.n_sequences
+            for length in store.shape[1:]:
+                size *= length
+            if size <= _PERIOD_BYTES:
+                store = part_of(store, start, stop)
+        inits, sequences = period_samples(store, spec, self.card, period, **find)
+        return predict(
+            self.model, store, inits, horizon, sequences=sequences, batch_size=batch_size
+        )
+
+    def _last(self, store: TensorStore) -> tuple[TensorStore, int]:
+        """The end of a record and, in it, the last initial time."""
+        from stforecast.errors import DataError
+        from stforecast.forecast import last_init_position
+
+        size, spec = store.shape[0], self.model.spec
+        end = part_of(store, size - spec.history_needed - _TAIL, size)
+        try:
+            position, warning = last_init_position(end, spec)
+        except DataError:
+            if end.shape[0] == size:
+                raise
+            end = part_of(store, 0, size)
+            position, warning = last_init_position(end, spec)
+        if warning is not None:
+            warnings.warn(warning, StForecastWarning, stacklevel=4)
+        return end, position
+
+
+def load(folder: str | Path, device: Device = "auto") -> Run:
+    """Load a trained run from its folder, or from the folder of its study.
+
+    RunError where there is none, or it is damaged.
+    """
+    folder = Path(folder)
+    inside = folder / "model"
+    return Run(inside if (inside / "card.json").is_file() else folder, device)
+
+
+def train(
+    data: Record,
+    *,
+    model: str = "simvp",
+    history: int | str = 4,
+    horizon: int | str = 4,
+    train: Any = None,
+    validation: Any = None,
+    test: Any = None,
+    name: str | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    replace: bool = False,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Train a model.
+
+    Args:
+        data: a dataset of :func:`open_data`, any CF dataset of gridded fields, or a tensor store.
+        model: name of the system.
+        history, horizon: what it sees and forecasts, in steps or as durations such as ``12h``.
+        train, validation, test: periods as first and last date, or fractions of the record; what
+            is not given is taken from the rest.
+        name: the run's name; it then goes to ``runs/<name>/model``.
+        folder: where the run goes; without name and folder to a new temporary folder.
+        resume, replace: go on with, or train anew, a run that is in the folder.
+        progress: show a progress bar on a terminal.
+        settings: any setting of the training (``max_time``, ``max_epochs``, ``seed``…), of the
+            windows (``departure``, ``covariates``), of the model, or its ``preset``.
+
+    Returns:
+        The run, with its best weights.
+
+    Raises:
+        ConfigError: settings that do not exist or do not fit. DataError: data that no training can
+        begin with. RunError: a run in the way, a device that is not there, a loss not finite.
+    """
+    from stforecast.training import train as train_run
+
+    chosen = experiment(
+        "train",
+        name or model,
+        model,
+        {"history": history, "horizon": horizon},
+        {"train": train, "validation": validation, "test": test},
+        settings,
+    )
+    store = to_store(data)
+    if folder is None:
+        folder = (
+            Path(chosen.runs) / chosen.name / "model"
+            if name is not None
+            else Path(tempfile.mkdtemp(prefix="stforecast-")) / "model"
+        )
+    train_run(
+        store,
+        folder,
+        name=chosen.name,
+        windows=chosen.windows,
+        split=chosen.data.split,
+        model=chosen.model,
+        training=chosen.training,
+        experiment=chosen.model_dump(mode="json"),
+        resume=resume,
+        replace=replace,
+        progress=progress,
+    )
+    return Run(folder, chosen.training.device)

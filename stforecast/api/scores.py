@@ -1,0 +1,183 @@
+"""Forecasts held against observations, and drawn."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast.api.data import Record, open_store, to_store
+from stforecast.errors import ConfigError, DataError
+from stforecast.product import conform, open_product
+from stforecast.product.conform import forecast_variables
+from stforecast.store import TensorStore
+from stforecast.verification import references_for
+from stforecast.verification import verify as _verify
+from stforecast.windows.splits import period
+
+Forecast = xr.Dataset | str | Path
+
+# What these know comes from the initial time alone, the others need more.
+_OF_HISTORY = ("history_mean",)
+_OF_TRAINING = ("climatology", "hour_of_week")
+
+
+def verify(
+    forecast: Forecast | Mapping[str, Forecast],
+    observations: Record,
+    references: Sequence[str] | Mapping[str, Forecast] = ("persistence",),
+    by: Sequence[str] = (names.LEAD_TIME,),
+    *,
+    train: tuple[str, str] | None = None,
+    history: int | str | None = None,
+) -> xr.Dataset:
+    """RMSE, MAE, bias and skill of forecasts beside references, on the same cells and windows.
+
+    Args:
+        forecast: a forecast of any model, or several by name; datasets or files.
+        observations: fields along time on the same grid, or a tensor store.
+        references: names (see :func:`references`), or further forecasts by name.
+        by: which of lead_time, hour, weekday, month and season (of the valid time) to score apart.
+        train, history: training period and length of the history, for references that need them;
+            by default those of the run that made the forecast.
+
+    Returns:
+        ``rmse, mae, bias (forecast, variable, lead_time…)`` and ``skill``, with definitions, units
+        and averaging in the attributes.
+
+    Raises:
+        DataError: forecast and observations do not go together. ConfigError: an unknown reference
+        or group, or a reference that lacks the training period.
+    """
+    forecasts: xr.Dataset | dict[str, xr.Dataset]
+    if isinstance(forecast, (xr.Dataset, str, Path)):
+        forecasts = main = _opened(forecast)
+    else:
+        forecasts = {name: _opened(item) for name, item in forecast.items()}
+        if not forecasts:
+            raise ConfigError("there is no forecast to verify")
+        main = next(iter(forecasts.values()))
+    if isinstance(references, Mapping):
+        found = {name: _opened(item) for name, item in references.items()}
+    else:
+        found = _references(observations, main, references, train, history)
+    return _verify(forecasts, _observed(observations), references=found, by=by)
+
+
+def references(
+    obs: Record,
+    like: Forecast,
+    names: Sequence[str] = ("persistence",),
+    *,
+    train: tuple[str, str] | None = None,
+    history: int | str | None = None,
+) -> dict[str, xr.Dataset]:
+    """Reference forecasts with the initial and lead times of another forecast.
+
+    Args:
+        obs: the record to forecast from.
+        like: a forecast whose times and variables they get.
+        names: any of persistence, history_mean, day_before, week_before, climatology,
+            hour_of_week.
+        train, history: as for :func:`verify`.
+    """
+    return _references(obs, _opened(like), names, train, history)
+
+
+def plot(
+    forecast: Forecast,
+    *,
+    observed: Record | None = None,
+    folder: str | Path = "maps",
+    **options: Any,
+) -> list[Path]:
+    """Draw maps of a forecast, with observation and error where they are known.
+
+    Args:
+        forecast: a forecast of any model, dataset or file.
+        observed: fields along time on the same grid, or a tensor store.
+        folder: where the pictures go.
+        options: any of ``variables, lead_time, init_time, overlay, projection, cmap``.
+
+    Returns:
+        The pictures.
+    """
+    from stforecast.maps import plot as draw
+
+    fields = None if observed is None else _observed(observed)
+    pictures: list[Path] = draw(_opened(forecast), observed=fields, folder=Path(folder), **options)
+    return pictures
+
+
+def _references(
+    obs: Record,
+    like: xr.Dataset,
+    wanted: Sequence[str],
+    train: tuple[str, str] | None,
+    history: int | str | None,
+) -> dict[str, xr.Dataset]:
+    if isinstance(wanted, str):
+        wanted = [wanted]
+    if not wanted:
+        return {}
+    like = conform(like)
+    store = to_store(obs, variables=forecast_variables(like))
+    return references_for(
+        like,
+        store,
+        wanted,
+        history=_history(like, store, wanted, history),
+        train=_training(like, store, wanted, train),
+    )
+
+
+def _history(
+    like: xr.Dataset, store: TensorStore, wanted: Sequence[str], given: int | str | None
+) -> int:
+    given = like.attrs.get("stforecast_history") if given is None else given
+    if given is None:
+        needing = [name for name in wanted if name in _OF_HISTORY]
+        if needing:
+            raise ConfigError(
+                f"{needing[0]} needs the length of a history, which the forecast does not tell; "
+                "give history="
+            )
+        return 1
+    return store.axis.step.steps(int(given) if isinstance(given, np.integer) else given, "history")
+
+
+def _training(
+    like: xr.Dataset, store: TensorStore, wanted: Sequence[str], given: tuple[str, str] | None
+) -> tuple[int, int]:
+    told = like.attrs.get("stforecast_training_period")
+    if given is None and isinstance(told, str) and "/" in told:
+        first, _, last = told.partition("/")
+        given = (first, last)
+    needing = [name for name in wanted if name in _OF_TRAINING]
+    if given is None:
+        if needing:
+            raise ConfigError(
+                f"{needing[0]} needs a training period, which the forecast does not tell; "
+                "give train=(first, last)"
+            )
+        return 0, store.shape[0]
+    try:
+        return period(store.axis, *given, "training period")
+    except DataError as error:
+        if not needing:
+            return 0, store.shape[0]
+        raise DataError(f"{needing[0]} needs observations of its {error}") from error
+
+
+def _opened(forecast: Forecast) -> xr.Dataset:
+    return forecast if isinstance(forecast, xr.Dataset) else open_product(forecast)
+
+
+def _observed(observations: Record) -> xr.Dataset:
+    if isinstance(observations, TensorStore):
+        return observations.observations()
+    if isinstance(observations, xr.Dataset):
+        return observations
+    return open_store(observations)
