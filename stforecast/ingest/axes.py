@@ -9,15 +9,15 @@ import xarray as xr
 
 from stforecast.errors import DataError
 from stforecast.grid import is_latitude, is_longitude, spatial_dims
-from stforecast.ingest.stamps import Stamps, holds_stamps, read_stamps
+from stforecast.ingest.stamps import Stamps, read_stamps
 from stforecast.ingest.words import dims_text, nearest
+from stforecast.sources.times import holds_stamps, time_coordinate
 from stforecast.timeaxis import TimeStep
 
 _TIME_NAMES = re.compile(
     r"(time|times|valid_time|t|xtime|date|dates|datetime|time_counter|initial_time\d*|year|years|"
     r"month|months|day|days|timestep|frame|frames)(_?\d+)?"
 )
-_MADE_NOT_VALID = ("forecast_reference_time",)
 
 
 class NotAFieldError(DataError):
@@ -81,30 +81,10 @@ def find_axes(
 
 
 def _find_time(field: xr.DataArray, others: set[Hashable]) -> tuple[str, str | None]:
-    """The time dimension and the coordinate with its stamps.
-
-    Of several coordinates with dates the one of valid times, else any but the time at which a
-    forecast was made, else that one.
-    """
-    dated = [
-        (name, coord)
-        for name, coord in field.coords.items()
-        if coord.ndim == 1 and coord.dims[0] not in others and holds_stamps(coord)
-    ]
-
-    def rank(item: tuple[Hashable, xr.DataArray]) -> tuple[bool, ...]:
-        name, coord = item
-        standard_name = coord.attrs.get("standard_name")
-        return (
-            standard_name in _MADE_NOT_VALID or name in ("init_time", *_MADE_NOT_VALID),
-            standard_name != "time",
-            name != "valid_time",
-            name != coord.dims[0],
-        )
-
-    if dated:
-        name, coord = min(dated, key=rank)
-        return str(coord.dims[0]), str(name)
+    """The time dimension and the coordinate with its stamps, by dates, else by name."""
+    dated = time_coordinate(field, others=others)
+    if dated is not None:
+        return str(field[dated].dims[0]), dated
     named = [dim for dim in field.dims if _is_time_by_name(field, dim) and dim not in others]
     if named:
         dim = min(named, key=lambda dim: ("time" not in str(dim).lower(), field.dims.index(dim)))

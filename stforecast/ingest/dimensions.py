@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from stforecast.errors import ConfigError, DataError
-from stforecast.ingest.stamps import holds_stamps
 from stforecast.ingest.words import listed, nearest
+from stforecast.sources.times import holds_stamps
 from stforecast.timeaxis import TimeStep
 
 _CHANNEL_NAMES = ("channel", "channels", "variable", "feature", "features")

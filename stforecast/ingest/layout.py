@@ -24,11 +24,11 @@ from stforecast.ingest.axes import (
 from stforecast.ingest.dimensions import reduce_further, select, split_channels
 from stforecast.ingest.place import place
 from stforecast.ingest.region import cut
-from stforecast.ingest.stamps import holds_stamps
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
 from stforecast.sources.steps import to_valid_time
+from stforecast.sources.times import holds_stamps
 from stforecast.store.schema import ChannelMeta, plain
 from stforecast.timeaxis import stamp_text
 
@@ -199,7 +199,7 @@ def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict
     time = xr.Variable(names.TIME, axes.stamps, attrs)
     coords = {names.TIME: time}
     bounds = next(iter(referred(source.variable, "bounds")), None)
-    if bounds in dataset.coords and dataset[bounds].dims[:1] == (axes.time,):
+    if bounds in dataset.coords and _along(dataset[bounds], axes.time):
         dims = (names.TIME, *map(str, dataset[bounds].dims[1:]))
         coords[str(bounds)] = xr.Variable(dims, dataset[bounds].values)
         time.encoding["bounds"] = bounds
@@ -214,6 +214,10 @@ def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict
         else:
             notes.append(f"left out: {name}, which is text along {axes.time}")
     return coords
+
+
+def _along(bounds: xr.DataArray, time: str) -> bool:
+    return bounds.dims[:1] == (time,) and holds_stamps(bounds)
 
 
 def _time_name(axes: Axes) -> str:

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast.errors import DataError
+from stforecast.sources.times import holds_stamps
 
 _SINCE = re.compile(r"\s*(\w+)\s+since\s+(.+)", re.IGNORECASE)
 _TEXT = re.compile(
@@ -22,16 +23,6 @@ _MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12, "common_year": 12, 
 _CIVIL = {"", "standard", "gregorian", "proleptic_gregorian"}
 
 Stamps = NDArray[Any]
-
-
-def holds_stamps(coord: xr.DataArray) -> bool:
-    """Whether a coordinate holds dates, or numbers whose units say that they are dates."""
-    if coord.dtype.kind == "M":
-        return True
-    if coord.dtype.kind == "O":
-        return coord.size > 0 and isinstance(coord.values.flat[0], cftime.datetime)
-    units = str(coord.attrs.get("units", ""))
-    return coord.dtype.kind in "fiu" and bool(_SINCE.fullmatch(units) or "%Y%m%d" in units)
 
 
 def read_stamps(coord: xr.DataArray, where: str) -> Stamps:

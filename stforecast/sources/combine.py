@@ -1,0 +1,244 @@
+"""Several files of one record: along time, and variable by variable."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stforecast.errors import DataError
+from stforecast.sources.times import holds_stamps, time_coordinate
+from stforecast.sources.versions import merge_versions
+from stforecast.timeaxis import calendar_of, normalise_stamps
+
+# A dataset and what to call it in a message.
+Part = tuple[str, xr.Dataset]
+
+
+def combine(parts: Sequence[Part]) -> xr.Dataset:
+    """One dataset of several: those with the same variables along time, the others beside them.
+
+    Files may come in any order; times that overlap are kept twice, and rows out of order within a
+    file stay so. DataError, naming two files, when they are on different grids or disagree on
+    units, calendar, member or level.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    parts = [(label, _with_time_axis(merge_versions(part))) for label, part in parts]
+    check_same_grid(parts)
+    _check_alike(parts)
+    groups: dict[frozenset[Hashable], list[Part]] = {}
+    for label, part in parts:
+        groups.setdefault(frozenset(part.data_vars), []).append((label, part))
+    return merge_parts([(group[0][0], _along_time(group)) for group in groups.values()])
+
+
+def _with_time_axis(part: xr.Dataset) -> xr.Dataset:
+    """A file of one time, which has it as a scalar only, with a time axis of that one."""
+    if time_coordinate(part) is not None:
+        return part
+    name = time_coordinate(part, ndim=0)
+    if name is None:
+        return part
+    others = [
+        other
+        for other, coord in part.coords.items()
+        if other != name and coord.ndim == 0 and holds_stamps(coord)
+    ]
+    axis = part.reset_coords(others).expand_dims(name)
+    return axis.set_coords(others)
+
+
+def _time_dim(part: xr.Dataset) -> Hashable | None:
+    name = time_coordinate(part)
+    return None if name is None else part[name].dims[0]
+
+
+def check_same_grid(parts: Sequence[Part]) -> None:
+    """DataError, naming two parts, if dimensions or coordinates of one name differ in them."""
+    seen: dict[Hashable, tuple[str, xr.DataArray]] = {}
+    sizes: dict[Hashable, tuple[str, int]] = {}
+    for label, part in parts:
+        time = _time_dim(part)
+        for dim, size in part.sizes.items():
+            first, expected = sizes.setdefault(dim, (label, size))
+            if dim != time and size != expected:
+                raise DataError(
+                    f"{first} and {label} are on two grids: {dim} has {expected} and {size} "
+                    "values; ingest them by themselves"
+                )
+        for name, coord in part.coords.items():
+            if time in coord.dims or coord.ndim == 0 or coord.dtype.kind not in "fiu":
+                continue
+            first, known = seen.setdefault(name, (label, coord))
+            if known is not coord and not _same(known, coord):
+                raise DataError(
+                    f"{first} and {label} are on two grids: their {name} differ; ingest them by "
+                    "themselves"
+                )
+
+
+def _same(one: xr.DataArray, other: xr.DataArray) -> bool:
+    if one.dims != other.dims or one.shape != other.shape:
+        return False
+    scale = float(np.nanmax(np.abs(one.values), initial=0))
+    return np.allclose(one.values, other.values, rtol=0, atol=1e-6 * scale, equal_nan=True)
+
+
+def _check_alike(parts: Sequence[Part]) -> None:
+    """DataError if files disagree on the units of a variable, or each hold another member."""
+    units: dict[Hashable, tuple[str, str]] = {}
+    scalars: dict[Hashable, tuple[str, object]] = {}
+    calendars: dict[str, str] = {}
+    for label, part in parts:
+        for name, item in part.data_vars.items():
+            own = str(item.attrs.get("units", ""))
+            first, expected = units.setdefault(name, (label, own))
+            if own != expected:
+                raise DataError(
+                    f"{name} is in {expected or 'no units'} in {first} and in {own or 'no units'} "
+                    f"in {label}; convert one of them first"
+                )
+        for name, coord in part.coords.items():
+            if not _tells_apart(name, coord):
+                continue
+            value = coord.values.item()
+            first, known = scalars.setdefault(name, (label, value))
+            if value != known and not (value != value and known != known):
+                raise DataError(
+                    f"{first} and {label} hold different values of {name} ({known} and {value}); "
+                    "ingest one of them at a time"
+                )
+        time = time_coordinate(part)
+        if time is not None and part[time].dtype.kind in "MO":
+            calendar = calendar_of(normalise_stamps(part[time].values))
+            calendars.setdefault(calendar, label)
+    if len(calendars) > 1:
+        (one, first), (other, second) = list(calendars.items())[:2]
+        raise DataError(
+            f"{first} has times in the calendar {one}, {second} in {other}; ingest them by "
+            "themselves"
+        )
+
+
+def _tells_apart(name: Hashable, coord: xr.DataArray) -> bool:
+    """Whether a scalar is a member, a level or the like, of which a record has one."""
+    standard_name = str(coord.attrs.get("standard_name", ""))
+    return (
+        coord.ndim == 0
+        and coord.dtype.kind in "fiuSU"
+        and not standard_name.startswith("forecast_")
+        and "grid_mapping_name" not in coord.attrs
+        and not holds_stamps(coord)
+        and name not in ("step", "expver", "spatial_ref", "crs")
+    )
+
+
+def _along_time(group: list[Part]) -> xr.Dataset:
+    if len(group) == 1:
+        return group[0][1]
+    dims = {label: _time_dim(part) for label, part in group}
+    (first, dim), *others = dims.items()
+    for label, other in others:
+        if other != dim or dim is None:
+            raise DataError(
+                f"{first} and {label} have the same variables but "
+                + (
+                    "no times to put them in order"
+                    if dim is None and other is None
+                    else f"different time dimensions ({dim} and {other})"
+                )
+                + "; ingest them by themselves"
+            )
+    ordered = sorted((part for _, part in group), key=_first_time)
+    example = ordered[0]
+    layouts = {name: item.dims for name, item in example.data_vars.items()}
+    aligned = []
+    for part in ordered:
+        # the coordinates agree but for rounding: those of the first file hold for all
+        fixed = {
+            name: coord.variable for name, coord in example.coords.items() if dim not in coord.dims
+        }
+        part = part.assign_coords({name: fixed[name] for name in part.coords if name in fixed})
+        turned = {
+            name: item.transpose(*layouts[name])
+            for name, item in part.data_vars.items()
+            if item.dims != layouts[name] and set(item.dims) == set(layouts[name])
+        }
+        aligned.append(part.assign(turned))
+    try:
+        joined = xr.concat(
+            aligned,
+            dim=str(dim),
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="override",
+            combine_attrs="drop_conflicts",
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{first} and the {len(group) - 1} files beside it do not fit together: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    return _with_encoding(joined, example)
+
+
+def _first_time(part: xr.Dataset) -> Any:
+    name = time_coordinate(part)
+    assert name is not None
+    values = part[name].values
+    return normalise_stamps(values).min() if values.dtype.kind in "MO" else values.min()
+
+
+def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
+    """Datasets of different variables side by side; times that only one of them has are missing.
+
+    Scalars that do not hold for all go. DataError if their times differ and one has some twice.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    first_label, first = parts[0]
+    common = {
+        name
+        for name, coord in first.coords.items()
+        if coord.ndim == 0
+        and all(name in part.coords and coord.equals(part[name]) for _, part in parts)
+    }
+    aligned = []
+    for label, part in parts:
+        time = _time_dim(part)
+        if time is not None and time in first.indexes and time in part.indexes:
+            one, other = first.indexes[time], part.indexes[time]
+            if not one.equals(other) and not (one.is_unique and other.is_unique):
+                raise DataError(
+                    f"{first_label} and {label} have different times, some of them twice, and "
+                    "cannot be put side by side; ingest them by themselves"
+                )
+        own = [name for name, coord in part.coords.items() if not coord.ndim and name not in common]
+        mappings = {item.encoding.get("grid_mapping") for item in part.data_vars.values()}
+        part = part.drop_vars([name for name in own if name not in mappings])
+        shared = {
+            name: coord.variable
+            for name, coord in first.coords.items()
+            if name in part.coords and time not in coord.dims
+        }
+        aligned.append(part.assign_coords(shared))
+    merged = xr.merge(aligned, join="outer", compat="override", combine_attrs="drop_conflicts")
+    for _, part in reversed(parts):
+        merged = _with_encoding(merged, part)
+    return merged
+
+
+def _with_encoding(dataset: xr.Dataset, example: xr.Dataset) -> xr.Dataset:
+    """References to bounds and grid mapping, which xarray drops when it joins."""
+    for name, item in example.variables.items():
+        if name in dataset.variables:
+            dataset[name].encoding.update(
+                {
+                    key: item.encoding[key]
+                    for key in ("bounds", "grid_mapping")
+                    if key in item.encoding
+                }
+            )
+    return dataset

@@ -1,0 +1,151 @@
+"""DeepST's HDF5 files of city flows: ``data (T, C, H, W)`` and ``date (T,)``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from dask.utils import SerializableLock
+
+from stforecast import names
+from stforecast.errors import DataError
+from stforecast.options import DataOptions
+from stforecast.sources.base import Location
+from stforecast.sources.slots import read_dates
+from stforecast.sources.sniff import kind_of
+
+_DATA, _DATE = "data", "date"
+# Cells of a block: 32 MiB of float64.
+_BLOCK_CELLS = 2**22
+_LOCK = SerializableLock("stforecast-h5py")
+
+
+class DeepST:
+    """TaxiBJ, BikeNYC, TaxiNYC and all that is written like them.
+
+    Channels have no names in such files: they are called ``channel_0``, ``channel_1``…, and get
+    their names from ``data.variables``. Files are put one after another in the order given.
+    """
+
+    name = "deepst"
+
+    def recognises(self, location: Location) -> bool:
+        """An HDF5 file with the arrays ``data`` and ``date`` at its root."""
+        if isinstance(location, str) or kind_of(location) != "hdf5":
+            return False
+        try:
+            with h5py.File(location, "r") as file:
+                return all(isinstance(file.get(name), h5py.Dataset) for name in (_DATA, _DATE))
+        except (OSError, KeyError, RuntimeError):
+            return False
+
+    def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
+        """See :class:`stforecast.sources.base.Source`."""
+        files = [_look(Path(location)) for location in locations]
+        for file in files[1:]:
+            if file.shape[1:] != files[0].shape[1:]:
+                raise DataError(
+                    f"{files[0].path} and {file.path} are on two grids: "
+                    f"{_size(files[0].shape)} and {_size(file.shape)}; ingest them by themselves"
+                )
+        dates = [text for file in files for text in file.dates]
+        where = str(files[0].path)
+        if len(files) > 1:
+            where += f" and the {len(files) - 1} files beside it"
+        stamps = read_dates(dates, options.slots, where)
+        values = da.concatenate([_lazy(file) for file in files])
+        return xr.Dataset(
+            {
+                f"channel_{index}": ((names.TIME, names.Y, names.X), values[:, index])
+                for index in range(values.shape[1])
+            },
+            coords={names.TIME: (names.TIME, stamps, {"standard_name": "time"})},
+        )
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dates: list[str]
+
+
+@dataclass(frozen=True)
+class _Array:
+    """The array ``data`` of a file, which is open only while it is read from.
+
+    So the graph of a record can be sent to other processes.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        with h5py.File(self.path, "r") as file:
+            return np.asarray(file[_DATA][key])
+
+
+def _look(path: Path) -> _File:
+    try:
+        with h5py.File(path, "r") as file:
+            data, date = file.get(_DATA), file.get(_DATE)
+            if not isinstance(data, h5py.Dataset) or not isinstance(date, h5py.Dataset):
+                raise DataError(
+                    f"{path} has no arrays {_DATA!r} and {_DATE!r} as DeepST's files do; it has "
+                    + (", ".join(file) or "none")
+                )
+            if data.ndim != 4 or data.dtype.kind not in "fiu":
+                raise DataError(
+                    f"{_DATA!r} in {path} is {data.dtype} {data.shape}, not numbers of times x "
+                    "channels x rows x columns"
+                )
+            if date.shape != data.shape[:1]:
+                raise DataError(
+                    f"{path} has {data.shape[0]} frames and {date.size} dates; there must be one "
+                    "for each"
+                )
+            if not data.size:
+                raise DataError(f"{path} holds no frames")
+            return _File(path, data.shape, data.dtype, [_text(item) for item in date[()]])
+    except OSError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(
+            f"{path} is broken, perhaps truncated, or no HDF5 file ({reason}); get it again"
+        ) from None
+
+
+def _text(date: Any) -> str:
+    if isinstance(date, bytes):
+        return date.decode(errors="replace").strip().strip("\0")
+    if isinstance(date, (float, np.floating)) and float(date).is_integer():
+        return str(int(date))
+    return str(date).strip()
+
+
+def _lazy(file: _File) -> da.Array:
+    frame = int(np.prod(file.shape[1:]))
+    rows = max(1, _BLOCK_CELLS // frame)
+    array: da.Array = da.from_array(
+        _Array(file.path, file.shape, file.dtype),
+        chunks=(rows, *file.shape[1:]),
+        lock=_LOCK,
+        name=f"deepst-{tokenize(str(file.path), file.path.stat().st_mtime_ns)}",
+        meta=np.empty((0,) * 4, file.dtype),
+    )
+    return array
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    channels, height, width = shape[1:]
+    return f"{channels} channel{'' if channels == 1 else 's'} of {height} x {width}"

@@ -1,0 +1,100 @@
+"""From the files a user names to the files there are."""
+
+import glob
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stforecast.errors import DataError
+from stforecast.sources.base import Location
+
+_PACKAGE = "package:"
+_EXTRAS = {"iris_sample_data": "stforecast[demo]"}
+
+
+def find_files(files: Sequence[str | Path], base: Path | None = None) -> list[Location]:
+    """The files that paths and patterns mean, each once, in the order given, patterns sorted.
+
+    Paths are relative to `base` (the current folder by default); ``package:NAME/PATH`` lies in an
+    installed Python package; what looks like ``s3://…`` is handed on as it is. DataError for what
+    does not exist.
+    """
+    if not files:
+        raise DataError("no files are given; name them on the command line or in data.files")
+    found: dict[Location, None] = {}
+    for text in files:
+        for location in _expand(str(text), base or Path()):
+            found.setdefault(location)
+    return list(found)
+
+
+def _expand(text: str, base: Path) -> Iterator[Location]:
+    if text.startswith(_PACKAGE):
+        text = str(_in_package(text.removeprefix(_PACKAGE)))
+    elif text.startswith("file://"):
+        text = text.removeprefix("file://")
+    elif "://" in text:
+        yield text
+        return
+    path = base / Path(text).expanduser()
+    if path.exists():
+        _check(path)
+        yield path
+        return
+    if not glob.has_magic(str(path)):
+        raise DataError(f"there is no file {path}{_beside(path)}")
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    if not matches:
+        raise DataError(f"no file matches {path}")
+    for match in matches:
+        _check(match)
+        yield match
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        if not is_zarr(path):
+            raise DataError(
+                f"{path} is a folder; name the files in it, such as '{path}/*.nc' (of folders only "
+                "Zarr stores can be read)"
+            )
+        return
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise DataError(f"{path} is empty; get it again")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr group or array."""
+    return any(
+        (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+    )
+
+
+def _beside(path: Path) -> str:
+    """A hint at a file of nearly that name."""
+    import difflib
+
+    if not path.parent.is_dir():
+        return f", nor a folder {path.parent}"
+    close = difflib.get_close_matches(path.name, (item.name for item in path.parent.iterdir()), n=1)
+    return f"; did you mean {path.parent / close[0]}?" if close else ""
+
+
+def _in_package(text: str) -> Path:
+    name, _, inside = text.partition("/")
+    name = name.replace("-", "_")
+    try:
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    except ImportError:
+        spec = None
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    if not folders:
+        raise DataError(
+            f"the Python package {name} of {_PACKAGE}{text} is not installed; run pip install "
+            f"'{_EXTRAS.get(name, name)}'"
+        )
+    return Path(folders[0]) / inside

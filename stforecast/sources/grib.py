@@ -1,0 +1,148 @@
+"""GRIB by cfgrib: all level types of a file in one dataset, and no index left beside it."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stforecast.errors import DataError
+from stforecast.sources.combine import check_same_grid, merge_parts
+from stforecast.sources.decode import decode_arguments, quietly, tidy
+from stforecast.sources.steps import to_valid_time
+
+_CHUNK = 1 << 16
+
+
+def open_grib(path: Path) -> xr.Dataset:
+    """A GRIB file, edition 1 or 2, lazily.
+
+    Fields of one name on several types of level get the type added to their name. DataError
+    without cfgrib, and for a file that is truncated or has no fields.
+    """
+    try:
+        import cfgrib
+    except (ImportError, RuntimeError):  # the latter when cfgrib finds no ecCodes
+        raise DataError(
+            f"reading {path}, a GRIB file, needs cfgrib; run pip install 'stforecast[grib]'"
+        ) from None
+    _check_whole(path)
+    arguments = decode_arguments()
+    with tempfile.TemporaryDirectory(prefix="stforecast-") as folder, quietly():
+        # an index of our own, so that a file of many variables is scanned only once
+        backend = {"indexpath": f"{folder}/{{short_hash}}.idx", "errors": "raise"}
+        try:
+            parts = cfgrib.open_datasets(str(path), backend_kwargs=backend, **arguments)
+        except Exception as error:  # ecCodes has exceptions of its own for every fault
+            reason = str(error).strip().splitlines()
+            raise DataError(
+                f"{path} is no GRIB file that ecCodes can read"
+                + (f" ({reason[0][:200]})" if reason else "")
+            ) from None
+    parts = [_cleaned(part) for part in parts if part.data_vars]
+    if not parts:
+        raise DataError(f"{path} holds no fields")
+    return _merged(str(path), parts)
+
+
+def _cleaned(part: xr.Dataset) -> xr.Dataset:
+    """Without the coordinates that cfgrib gives every field and that say nothing of this one."""
+    attrs = next(iter(part.data_vars.values())).attrs
+    useless = []
+    if not attrs.get("GRIB_totalNumber"):
+        useless.append("number")
+    level = str(attrs.get("GRIB_typeOfLevel"))
+    if level in part.coords and part[level].ndim == 0 and float(part[level]) == 0:
+        useless.append(level)
+    part = part.drop_vars([name for name in useless if name in part.coords and not part[name].ndim])
+    if _is_analysis(part):
+        times = {"standard_name": "time", "long_name": "time"}
+        part = part.drop_vars(["step", "valid_time"], errors="ignore")
+        if "time" in part.coords:
+            part["time"].attrs = times
+    return to_valid_time(tidy(part))
+
+
+def _is_analysis(part: xr.Dataset) -> bool:
+    """Whether all fields are valid at the time they start from."""
+    if "valid_time" not in part.coords or "time" not in part.coords:
+        return False
+    valid, start = part["valid_time"], part["time"]
+    return valid.dims == start.dims and np.array_equal(valid.values, start.values)
+
+
+def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
+    if len(parts) == 1:
+        return parts[0]
+    names: dict[str, int] = {}
+    for part in parts:
+        for name in part.data_vars:
+            names[str(name)] = names.get(str(name), 0) + 1
+    renamed = []
+    for part in parts:
+        own = {
+            name: f"{name}_{item.attrs.get('GRIB_typeOfLevel', 'undef')}"
+            for name, item in part.data_vars.items()
+            if names[str(name)] > 1
+        }
+        renamed.append(part.rename(own))
+    taken: set[str] = set()
+    labelled = []
+    for part in renamed:
+        for name in list(part.data_vars):
+            number = 2
+            unique = str(name)
+            while unique in taken:
+                unique, number = f"{name}_{number}", number + 1
+            taken.add(unique)
+            part = part.rename({name: unique}) if unique != name else part
+        labelled.append((f"{', '.join(map(str, part.data_vars))} in {path}", part))
+    check_same_grid(labelled)
+    return merge_parts(labelled)
+
+
+def _check_whole(path: Path) -> None:
+    """DataError if the last message of a file is cut off, which cfgrib would pass over."""
+    size = path.stat().st_size
+    for start, length in _messages(path):
+        if start + length > size:
+            raise DataError(
+                f"{path} is truncated: its message at byte {start} has {length} bytes, of which "
+                f"{size - start} are there; get it again"
+            )
+
+
+def _messages(path: Path) -> Iterator[tuple[int, int]]:
+    """Where the messages of a file begin, and how long they say that they are."""
+    with path.open("rb") as file:
+        position = 0
+        while True:
+            file.seek(position)
+            head = file.read(_CHUNK)
+            start = head.find(b"GRIB")
+            if start < 0:
+                if len(head) < _CHUNK:
+                    return
+                position += _CHUNK - 3
+                continue
+            position += start
+            length = _length(head[start : start + 16], file, position)
+            if length is None:
+                return
+            yield position, length
+            position += length
+
+
+def _length(head: bytes, file: Any, position: int) -> int | None:
+    if len(head) < 16:
+        file.seek(position)
+        head = file.read(16)
+    if len(head) < 16:
+        return 16  # a message is longer than its first section
+    if head[7] == 2:
+        return max(16, int.from_bytes(head[8:16], "big"))
+    length = int.from_bytes(head[4:7], "big")
+    # messages over 8 MiB of edition 1 count otherwise; ecCodes knows how
+    return None if head[7] != 1 or length & 0x800000 else max(16, length)

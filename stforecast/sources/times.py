@@ -1,0 +1,46 @@
+"""Which coordinate of a dataset tells the time of its values."""
+
+import re
+from collections.abc import Collection, Hashable
+
+import cftime
+import xarray as xr
+
+_UNITS = re.compile(r"\s*\w+\s+since\s+.+|.*%Y%m%d.*", re.IGNORECASE)
+_WHEN_MADE = ("forecast_reference_time", "init_time", "analysis_time", "reference_time")
+
+
+def holds_stamps(coord: xr.DataArray) -> bool:
+    """Whether a coordinate holds dates, or numbers whose units say that they are dates."""
+    if coord.dtype.kind == "M":
+        return True
+    if coord.dtype.kind == "O":
+        return coord.size > 0 and isinstance(coord.values.flat[0], cftime.datetime)
+    return coord.dtype.kind in "fiu" and bool(_UNITS.fullmatch(str(coord.attrs.get("units", ""))))
+
+
+def time_coordinate(
+    data: xr.Dataset | xr.DataArray, ndim: int = 1, others: Collection[Hashable] = ()
+) -> str | None:
+    """The coordinate of dates, of `ndim` dimensions none of which is in `others`.
+
+    Of several the one of valid times, else any but the time at which a forecast was made, else
+    that one.
+    """
+    dated = [
+        (str(name), coord)
+        for name, coord in data.coords.items()
+        if coord.ndim == ndim and not set(coord.dims) & set(others) and holds_stamps(coord)
+    ]
+
+    def rank(item: tuple[str, xr.DataArray]) -> tuple[bool, ...]:
+        name, coord = item
+        standard_name = coord.attrs.get("standard_name")
+        return (
+            standard_name in _WHEN_MADE or name in _WHEN_MADE,
+            standard_name != "time",
+            name != "valid_time",
+            name not in coord.dims,
+        )
+
+    return min(dated, key=rank)[0] if dated else None

@@ -1,0 +1,37 @@
+"""Versions of a reanalysis in one file: final data and, for the last months, preliminary."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+EXPVER = "expver"
+
+
+def merge_versions(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset without a dimension ``expver``: the final version where it has a value.
+
+    The lower number is the final one (1 before 5 in ERA5). Nothing changes without that dimension.
+    """
+    if EXPVER not in dataset.dims:
+        return dataset
+    labels = version_labels(dataset)
+    order = np.argsort([int(label) if label.isdigit() else 99 for label in labels], kind="stable")
+    merged: dict[Any, xr.DataArray] = {}
+    for name, item in dataset.data_vars.items():
+        if EXPVER not in item.dims:
+            continue
+        best = item.isel({EXPVER: int(order[0])}, drop=True)
+        for position in order[1:]:
+            best = best.fillna(item.isel({EXPVER: int(position)}, drop=True))
+        best.attrs, best.encoding = dict(item.attrs), dict(item.encoding)
+        merged[name] = best
+    return dataset.drop_dims(EXPVER).assign(merged)
+
+
+def version_labels(dataset: xr.Dataset) -> list[str]:
+    """The versions as text, in the order of the dimension."""
+    if EXPVER not in dataset.coords:
+        return [str(index) for index in range(dataset.sizes[EXPVER])]
+    values = dataset[EXPVER].values
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
