@@ -23,6 +23,7 @@ from stforecast.ingest.provenance import check_unchanged, describe_files, look_a
 from stforecast.ingest.survey import Survey
 from stforecast.ingest.timeline import Timeline, bounds_on_timeline, find_timeline, on_timeline
 from stforecast.options import DataOptions
+from stforecast.sources import open_source
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
 from stforecast.store.schema import plain
 from stforecast.store.write import blocks, read_block
@@ -98,8 +99,7 @@ class Prepared:
         seen = self._new_survey()
         done, total = 0, int(seen.valid_cells.size // len(self.dataset[names.CHANNEL]))
         for block in blocks(self.dataset):
-            values = read_block(self.dataset, block)
-            seen.inspect(block, values)
+            values = seen.inspect(block, read_block(self.dataset, block))
             if into is not None:
                 into[block.index] = values
             done += int(np.prod(values.shape[:-3]))
@@ -159,8 +159,6 @@ def ingest(
     written. StoreError when a store is in the way or cannot be written; DataError and ConfigError
     for files and options that do not fit, also for files that change while they are read.
     """
-    from stforecast.sources import open_source
-
     options = options or DataOptions()
     if reader is not None:
         options = options.model_copy(update={"reader": reader})
@@ -196,7 +194,8 @@ def _lazy(ds: xr.Dataset) -> xr.Dataset:
     waiting = [
         name
         for name, array in ds.data_vars.items()
-        if array.chunks is None and not array.variable._in_memory
+        # dates of cftime (time bounds) are few, and dask cannot tell how large they are
+        if array.chunks is None and not array.variable._in_memory and array.dtype != object
     ]
     return ds.assign({name: ds[name].chunk("auto") for name in waiting}) if waiting else ds
 

@@ -29,28 +29,28 @@ class Survey:
         self._minimum = np.full(len(channels), np.inf)
         self._maximum = np.full(len(channels), -np.inf)
 
-    def inspect(self, block: Block, values: NDArray[np.float32]) -> None:
-        """Take in a block ``([sequences,] time, channel, y, x)``; its infinities become missing."""
+    def inspect(self, block: Block, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take in a block ``([sequences,] time, channel, y, x)``; give it without infinities."""
+        lead = tuple(range(values.ndim - 3))
+        axes = (*lead, values.ndim - 2, values.ndim - 1)
         infinite = np.isinf(values)
         if infinite.any():
-            axes = tuple(axis for axis in range(values.ndim) if axis != values.ndim - 3)
             self._infinite += infinite.sum(axis=axes)
-            values[infinite] = np.nan
-        self.valid_cells[block.index] = (~np.isnan(values)).sum(axis=(-2, -1), dtype=np.int32)
-        frames = np.compress(self._present[block.start : block.stop], values, axis=values.ndim - 4)
-        frames = frames.reshape(-1, *values.shape[-3:])
-        if not len(frames):
-            return
-        missing = np.isnan(frames)
-        self._fields += len(frames)
-        self._missing += missing.sum(axis=0)
-        self._whole += missing.all(axis=(-2, -1)).sum(axis=0)
-        self._minimum = np.minimum(
-            self._minimum, np.min(frames, axis=(0, 2, 3), initial=np.inf, where=~missing)
-        )
-        self._maximum = np.maximum(
-            self._maximum, np.max(frames, axis=(0, 2, 3), initial=-np.inf, where=~missing)
-        )
+            values = np.where(infinite, np.float32(np.nan), values)
+        missing = np.isnan(values)
+        cells = values.shape[-2] * values.shape[-1]
+        counts = cells - missing.sum(axis=(-2, -1), dtype=np.int32)
+        self.valid_cells[block.index] = counts
+        # Absent times are there as fields without a value, which must not count.
+        present = self._present[block.start : block.stop]
+        sequences = values.shape[0] if values.ndim == 5 else 1
+        absent = int((~present).sum()) * sequences
+        self._fields += int(present.sum()) * sequences
+        self._missing += missing.sum(axis=lead) - absent
+        self._whole += (counts == 0).sum(axis=lead) - absent
+        self._minimum = np.fmin(self._minimum, np.fmin.reduce(values, axis=axes))
+        self._maximum = np.fmax(self._maximum, np.fmax.reduce(values, axis=axes))
+        return values
 
     def cells(self) -> list[Cells]:
         """What was seen of each channel; DataError when one has no value at all."""

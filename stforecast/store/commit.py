@@ -37,7 +37,6 @@ def replaced(
     """
     target = Path(os.path.realpath(path))
     check_target(target, what=what, overwrite=overwrite, ours=ours)
-    repair(target)
     partial = target.with_name(f".{target.name}.partial-{_owner()}")
     try:
         _remove_leftovers(target)
@@ -59,6 +58,7 @@ def replaced(
 
 def check_target(path: Path, *, what: str, overwrite: bool, ours: Callable[[Path], bool]) -> None:
     """StoreError when something is in the way at `path`."""
+    repair(path)
     if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if not (path.is_dir() and ours(path)):

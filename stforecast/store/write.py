@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
@@ -19,13 +18,13 @@ from stforecast.store.commit import check_target, replaced
 from stforecast.store.layout import Cut, encodings
 from stforecast.store.manifest import write_manifest
 from stforecast.store.open import is_store
-from stforecast.store.schema import StoreMeta
+from stforecast.store.schema import StoreMeta, plain
 from stforecast.store.tensor import TensorStore
 from stforecast.timeaxis import TimeAxis
 
 Progress = Callable[[int, int], None]
-# Told of each block as it is read: what the block covers and its values, which it may amend.
-Inspect = Callable[["Block", NDArray[np.float32]], None]
+# Shown each block as it is read, what it covers and its values; gives the values to write.
+Inspect = Callable[["Block", NDArray[np.float32]], NDArray[np.float32]]
 WHAT = "a tensor store"
 
 
@@ -56,7 +55,7 @@ def write_store(
     """Write a dataset in the tensor layout as a store, whole or not at all.
 
     Lazy data is read block by block, each once, so memory stays flat. `progress` is told how many
-    steps of how many are written; `inspect` sees each block before it is written and may amend it;
+    steps of how many are written; `inspect` sees each block and gives what is written of it;
     `describe` gives the final description when all are. StoreError if a store is in the way and
     not to be overwritten, or if it cannot be written; DataError if the data cannot be read. In
     either case what was at `path` stays.
@@ -74,7 +73,7 @@ def write_store(
         for block in blocks(dataset, cut):
             values = read_block(dataset, block)
             if inspect is not None:
-                inspect(block, values)
+                values = inspect(block, values)
             counts[block.index] = np.isfinite(values).sum(axis=(-2, -1), dtype=np.int32)
             target[block.index] = values
             done += values.shape[0] * (values.shape[1] if lead else 1)
@@ -117,22 +116,22 @@ def blocks(dataset: xr.Dataset, cut: Cut | None = None) -> Iterator[Block]:
 
 
 def read_block(dataset: xr.Dataset, block: Block) -> NDArray[np.float32]:
-    """The values of a block, a writeable copy; DataError if the source fails."""
+    """The values of a block, not to be changed: they may be the source's own.
+
+    DataError if the source fails.
+    """
     data = dataset[names.DATA]
     selected = data.isel({names.TIME: slice(block.start, block.stop)})
     if block.sequences is not None:
         selected = selected.isel({names.SEQUENCE: block.sequences})
     try:
-        # processes gain nothing here, and a cluster's client is the user's own choice
-        values = (
-            dask.compute(selected.data)[0]
-            if dask.is_dask_collection(selected.data)
-            else (selected.values)
-        )
+        if selected.chunks is None:
+            return np.asarray(selected.values, dtype=np.float32)
+        values = np.asarray(selected.data.compute(), dtype=np.float32)
     except (OSError, RuntimeError, ValueError, KeyError, IndexError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"the data could not be read to its end: {reason}") from error
-    return np.array(values, dtype=np.float32)
+    return values
 
 
 def _count_shape(store: TensorStore) -> tuple[int, ...]:
@@ -164,7 +163,7 @@ def _create(store: TensorStore, folder: Path, cut: Cut) -> None:
         copy = variable if name == names.DATA else variable.compute()
         copy = copy.copy(deep=False)
         related = {key: copy.encoding[key] for key in ("bounds",) if key in copy.encoding}
-        copy.attrs = {**copy.attrs, **related}
+        copy.attrs = {str(key): plain(value) for key, value in {**copy.attrs, **related}.items()}
         copy.encoding = {}
         if copy.dtype.kind in "UT":
             copy = copy.astype(object)
@@ -186,7 +185,7 @@ def _create(store: TensorStore, folder: Path, cut: Cut) -> None:
 def _verify(folder: Path, counts: NDArray[np.int32], axis: TimeAxis, path: Path) -> None:
     """Read the store as it will be opened: its times are right, no values are without a shard."""
     written = TensorStore.open(folder)
-    if written.axis != axis:
+    if not np.array_equal(written.axis.times(), axis.times()):
         raise StoreError(f"the times of {path} do not read back as they were written")
     array: Any = zarr.open_group(folder, mode="r")[names.DATA]
     lead = counts.ndim - 1  # sequences and times
