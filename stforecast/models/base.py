@@ -1,0 +1,214 @@
+"""What every system has in common: the shape of its samples, what else it is told, what it gives.
+
+Shapes are written with B samples, T history frames, T' forecast frames, C channels (the forecast
+variables), H rows and W columns, and P, K, S channels of past, future and static covariates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stforecast.errors import ConfigError, DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleShape:
+    """The sizes of a sample, and whether its columns go round the globe (``periodic_x``)."""
+
+    in_steps: int
+    out_steps: int
+    channels: int
+    height: int
+    width: int
+    past_channels: int = 0
+    future_channels: int = 0
+    static_channels: int = 0
+    periodic_x: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("in_steps", "out_steps", "channels", "height", "width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"a sample needs {name} of 1 or more, not {getattr(self, name)}")
+        for name in ("past_channels", "future_channels", "static_channels"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it cannot be negative")
+
+    @property
+    def frame_channels(self) -> int:
+        """Channels of a history frame with all that is known of it beside it: C + P + K + S."""
+        return self.channels + self.past_channels + self.future_channels + self.static_channels
+
+    @property
+    def known_channels(self) -> int:
+        """Channels known of a frame yet to come: K + S."""
+        return self.future_channels + self.static_channels
+
+    def example(self, batch: int = 1, seed: int = 0) -> tuple[Tensor, Covariates | None]:
+        """A sample of noise, to measure or trace a model with; K without H and W."""
+        random = torch.Generator().manual_seed(seed)
+
+        def noise(*size: int) -> Tensor:
+            return torch.randn(size, generator=random)
+
+        T, H, W = self.in_steps, self.height, self.width
+        history = noise(batch, T, self.channels, H, W)
+        P, K, S = self.past_channels, self.future_channels, self.static_channels
+        if P + K + S == 0:
+            return history, None
+        return history, Covariates(
+            past=noise(batch, T, P, H, W) if P else None,
+            future=noise(batch, T + self.out_steps, K) if K else None,
+            static=noise(batch, S, H, W) if S else None,
+        )
+
+
+@dataclasses.dataclass
+class Covariates:
+    """What a system is told beside the history.
+
+    past: (B, T, P, H, W), seen up to the initial time; masks of missing cells are among it.
+    future: (B, T+T', K) or (B, T+T', K, H, W), known in advance, for history and forecast alike.
+    static: (B, S, H, W), the same at all times.
+    """
+
+    past: Tensor | None = None
+    future: Tensor | None = None
+    static: Tensor | None = None
+
+
+# Lets torch.export and torch.compile take apart the arguments of a model.
+torch.utils._pytree.register_dataclass(Covariates)
+
+
+@dataclasses.dataclass
+class TrainingForward:
+    """What the loss compares, and what a system adds to it, by name."""
+
+    prediction: Tensor
+    target: Tensor
+    losses: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+
+class Forecaster(nn.Module):
+    """A system that forecasts frames from frames.
+
+    A subclass takes the shape of its samples and its settings, keyword-only and with defaults,
+    and defines :meth:`forward`. ``fixed_grid`` says that its parameters know H and W; others
+    take any grid.
+    """
+
+    shape: SampleShape
+    fixed_grid: bool = False
+    name: str = ""
+    settings: dict[str, Any]
+
+    def __init__(self, shape: SampleShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.settings = {}
+
+    @classmethod
+    def setting_parameters(cls, given: Mapping[str, Any]) -> dict[str, inspect.Parameter]:
+        """The settings this system takes when those in `given` are set, in their order."""
+        return keyword_parameters(cls.__init__)
+
+    def forward(self, history: Tensor, covariates: Covariates | None = None) -> Tensor:
+        """Forecast T' frames.
+
+        history: (B, T, C, H, W), normalised, without NaN. Returns (B, T', C, H, W), float32.
+        """
+        raise NotImplementedError
+
+    def training_forward(
+        self,
+        history: Tensor,
+        target: Tensor,
+        covariates: Covariates | None = None,
+        *,
+        step: int = 0,
+        total_steps: int | None = None,
+    ) -> TrainingForward:
+        """Forecast while the target is known: teacher forcing and auxiliary losses live here.
+
+        target: (B, T', C, H, W). `step` of `total_steps` drives sampling schedules.
+        """
+        return TrainingForward(self(history, covariates), target)
+
+
+def keyword_parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Keyword-only parameters of a function, with their annotations evaluated."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    return {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def history_frames(history: Tensor, covariates: Covariates | None, shape: SampleShape) -> Tensor:
+    """Join the history frames and what is known of each of them.
+
+    Returns (B, T, C+P+K+S, H, W): channels, past, the history's part of future, static.
+    """
+    B, T, C, H, W = history.shape
+    if history.shape[1:3] != (shape.in_steps, shape.channels):
+        raise DataError(
+            f"the history has {T} frames of {C} channels, "
+            f"but the model takes {shape.in_steps} of {shape.channels}"
+        )
+    covariates = covariates or Covariates()
+    parts = [history]
+    if shape.past_channels:
+        size = (B, T, shape.past_channels, H, W)
+        parts.append(_expect("past", covariates.past, size))
+    if shape.future_channels:
+        parts.append(_future(covariates, shape, B, H, W)[:, :T])
+    if shape.static_channels:
+        parts.append(_static(covariates, shape, B, H, W).expand(-1, T, -1, -1, -1))
+    return torch.cat(parts, dim=2) if len(parts) > 1 else history
+
+
+def known_frames(
+    history: Tensor, covariates: Covariates | None, shape: SampleShape
+) -> Tensor | None:
+    """Join what is known in advance of each forecast frame.
+
+    Returns (B, T', K+S, H, W): the forecast's part of future, static; None if K is 0.
+    """
+    if not shape.future_channels:
+        return None
+    B, T, _, H, W = history.shape
+    covariates = covariates or Covariates()
+    parts = [_future(covariates, shape, B, H, W)[:, T:]]
+    if shape.static_channels:
+        static = _static(covariates, shape, B, H, W)
+        parts.append(static.expand(-1, shape.out_steps, -1, -1, -1))
+    return torch.cat(parts, dim=2)
+
+
+def _future(covariates: Covariates, shape: SampleShape, B: int, H: int, W: int) -> Tensor:
+    """(B, T+T', K, H, W)"""
+    size = (B, shape.in_steps + shape.out_steps, shape.future_channels)
+    future = covariates.future
+    if future is not None and future.ndim == 3:
+        return _expect("future", future, size)[..., None, None].expand(-1, -1, -1, H, W)
+    return _expect("future", future, (*size, H, W))
+
+
+def _static(covariates: Covariates, shape: SampleShape, B: int, H: int, W: int) -> Tensor:
+    """(B, 1, S, H, W)"""
+    return _expect("static", covariates.static, (B, shape.static_channels, H, W))[:, None]
+
+
+def _expect(kind: str, value: Tensor | None, size: tuple[int, ...]) -> Tensor:
+    if value is None:
+        raise DataError(f"the model was made for {kind} covariates; none are given")
+    if tuple(value.shape) != size:
+        raise DataError(f"{kind} covariates have the shape {tuple(value.shape)}, not {size}")
+    return value

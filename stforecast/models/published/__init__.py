@@ -1,0 +1,41 @@
+"""Weights of the systems' public implementations, run by the systems here.
+
+A layout is the naming and structure of one public code base. Each has a function
+``(weights, spec) -> nn.Module``; a further layout is one more entry of LAYOUTS.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from stforecast.errors import ConfigError
+from stforecast.models.published import simvp
+from stforecast.models.published.weights import without_prefix
+from stforecast.models.settings import suggestion
+
+Layout = Callable[[dict[str, Tensor], Mapping[str, Any]], nn.Module]
+
+LAYOUTS: dict[str, Layout] = {
+    "simvp_v1": simvp.simvp_v1,
+    "openstl_simvp_inception": simvp.openstl_simvp_inception,
+}
+
+
+def from_published(
+    layout: str, weights: Mapping[str, Tensor], spec: Mapping[str, Any]
+) -> nn.Module:
+    """Make a module that computes what a public implementation does with these weights.
+
+    layout: a name in LAYOUTS.
+    weights: the parameters under their public names, in any precision; ``module.`` or ``model.``
+        in front of every name is taken off.
+    spec: sizes; in_steps, out_steps, and what the layout's public constructor was given. What the
+        weights' shapes tell may be left out.
+
+    Returns a module in eval mode: (B, T, C, H, W) -> (B, T', C, H, W). Raises ConfigError for an
+    unknown layout and DataError naming weights that are missing, unknown or of a wrong shape.
+    """
+    if layout not in LAYOUTS:
+        raise ConfigError(f"there is no layout {layout}{suggestion(layout, LAYOUTS)}")
+    return LAYOUTS[layout](without_prefix(weights), spec).eval()
