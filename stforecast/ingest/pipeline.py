@@ -300,14 +300,13 @@ def _mapping(layout: Layout, timeline: Timeline, timezone: str) -> dict[str, str
 
 
 def _grid_text(grid: Grid) -> str:
-    kinds = {
-        "geographic": "latitude and longitude",
-        "projected": "projected",
-        "curvilinear": "latitude and longitude of each cell",
-        "bare": "no known place",
-    }
-    text = f"{describe(grid)} (dimensions {grid.y_name}, {grid.x_name}; {kinds[grid.kind]})"
-    return text if grid.crs is None else f"{text}, {grid.crs.name}"
+    kinds = {"bare": "no known place", "projected": "projected", "curvilinear": "curvilinear"}
+    parts = [describe(grid)]
+    if grid.kind in kinds:
+        parts.append(kinds[grid.kind])
+    if grid.crs is not None and grid.crs.name not in ("undefined", "unknown"):
+        parts.append(grid.crs.name)
+    return ", ".join(parts)
 
 
 def _rounding(layout: Layout, timeline: Timeline) -> list[str]:

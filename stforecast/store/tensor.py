@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.errors import StoreError
+from stforecast.errors import ConfigError, StoreError
 from stforecast.grid import Grid
 from stforecast.store.open import open_group
 from stforecast.store.schema import ChannelMeta, StoreMeta
@@ -18,6 +18,7 @@ from stforecast.timeaxis import TimeAxis, TimeStep
 
 # Cells of one dask chunk of the lazy view: 4 MiB of float32.
 _CHUNK_CELLS = 2**20
+_TIMES = ("time", "forecast_reference_time")
 
 
 class TensorStore:
@@ -153,16 +154,26 @@ class TensorStore:
             renamed[names.SEQUENCE] = self.meta.sequence_name
         result = result.rename({old: new for old, new in renamed.items() if old != new})
         result = self.grid.georeference(result)
-        scalars = {
-            name: xr.Variable((), scalar["value"], scalar.get("attrs", {}))
-            for name, scalar in self.meta.scalars.items()
-            if name not in result.variables
-        }
-        result = result.assign_coords(scalars)
+        result = result.assign_coords(self._scalars(set(result.variables)))
         if mapping is not None:
             for channel in self.meta.channels:
                 result[channel.name].encoding["grid_mapping"] = mapping
         return result
+
+    def _scalars(self, taken: set[Any]) -> dict[str, xr.Variable]:
+        """Scalar coordinates of the source; dates, kept as text, are dates again."""
+        scalars = {}
+        for name, scalar in self.meta.scalars.items():
+            value, attrs = scalar["value"], scalar.get("attrs", {})
+            if name in taken:
+                continue
+            if isinstance(value, str) and attrs.get("standard_name") in _TIMES:
+                try:
+                    value = self.axis.parse_time(value)
+                except ConfigError:
+                    continue
+            scalars[name] = xr.Variable((), value, attrs)
+        return scalars
 
     def observations(self) -> xr.Dataset:
         """The same as :meth:`variables`: what forecasts are held against."""

@@ -156,7 +156,13 @@ class TestRoundTrip:
     def test_attributes_and_scalars_of_the_source_come_back(self, tmp_path):
         dataset = make_store(n=4).dataset
         meta = StoreMeta.from_json(dataset.attrs["stforecast"])
-        meta.scalars = {"height": {"value": 2.0, "attrs": {"units": "m"}}}
+        meta.scalars = {
+            "height": {"value": 2.0, "attrs": {"units": "m"}},
+            "made": {
+                "value": "1999-12-31 06:00",
+                "attrs": {"standard_name": "forecast_reference_time"},
+            },
+        }
         meta.time_name = "valid_time"
         meta.channels[0].attrs = {"cell_methods": "time: mean", "param": 167}
         dataset.attrs["stforecast"] = meta.to_json()
@@ -164,6 +170,7 @@ class TestRoundTrip:
         variables = open_store(tmp_path / "a.zarr")
         assert float(variables["height"]) == 2.0
         assert variables["height"].attrs == {"units": "m"}
+        assert variables["made"].values == np.datetime64("1999-12-31T06:00")
         assert variables["v0"].dims == ("valid_time", "lat", "lon")
         assert variables["v0"].attrs["param"] == 167
         assert variables.attrs == {"title": "a record for tests"}
