@@ -209,13 +209,28 @@ def git_revision(folder: str | Path | None = None) -> str | None:
 
     Ends in ``-dirty`` where tracked files were changed since.
     """
-    command = ["git", "-C", str(folder or Path.cwd())]
-    command += ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    place = str(folder or Path.cwd())
+    revision = _git(place, "rev-parse", "HEAD")
+    if not revision:
+        return None
+    # Looking takes no lock and refreshes no index: others may be at work there.
+    changed = _git(place, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+    return f"{revision}-dirty" if changed else revision
+
+
+def _git(place: str, *arguments: str) -> str | None:
+    """What git says; None where it says no, or is not there."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", "-C", place, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _calendar(name: str) -> str:

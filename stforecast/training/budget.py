@@ -93,14 +93,16 @@ class StepBudget:
 class TimeBudget:
     """A time in seconds, steps and validations together.
 
-    The first steps are not timed (they compile, allocate and fill caches); a few more are, and
-    make the plan. Until then the progress is zero. The plan is mended each fiftieth of the way.
+    The first steps are not timed (they compile, allocate and fill caches), unless they are long;
+    a few more are, and make the plan. Until then the progress is zero. The plan is mended each
+    fiftieth of the way.
     """
 
     UNTIMED_STEPS = 3
     TIMED_STEPS = 5
     TIMED_PART = 0.01  # of the time, at least, before the first plan, unless …
-    LATEST_PART = 0.05  # … so much of it is gone
+    EARLY_PART = 0.05  # … so much of it is gone, and a step was timed …
+    LATEST_PART = 0.5  # … or so much, and only the first step was taken
     VALIDATION_PART = 0.25  # of the time, at most, for validations
     PLANS = 50
 
@@ -113,7 +115,6 @@ class TimeBudget:
         self._anchor = (0, 0.0)  # a step and its progress; from there to 1 in equal steps
         self._window = (0, 0.0)  # a step and the seconds on steps by then: measured from here
         self._first = 0
-        self._warming = True
         self._next_plan = 0.0
 
     @property
@@ -126,6 +127,8 @@ class TimeBudget:
         if step >= self._total:
             return 1.0
         anchor_step, anchor_progress = self._anchor
+        if step <= anchor_step:  # how it was mapped before is not kept
+            return anchor_progress
         part = (step - anchor_step) / (self._total - anchor_step)
         return anchor_progress + (1 - anchor_progress) * part
 
@@ -134,19 +137,19 @@ class TimeBudget:
 
     def start(self, step: int, stepping: float) -> None:
         self._first = step
-        self._warming = True
         self._window = (step, stepping)
 
     def stepped(self, step: int, elapsed: float, stepping: float) -> None:
         if self._total is None:
-            if self._warming and step >= self._first + self.UNTIMED_STEPS:
-                self._warming = False
+            taken = step - self._first
+            if taken <= 1 or taken == self.UNTIMED_STEPS:
                 self._window = (step, stepping)
-            enough = (
-                step >= self._first + self.UNTIMED_STEPS + self.TIMED_STEPS
-                and elapsed >= self.TIMED_PART * self.seconds
-            )
-            if enough or elapsed >= self.LATEST_PART * self.seconds:
+            timed = step - self._window[0]
+            if (
+                (timed >= self.TIMED_STEPS and elapsed >= self.TIMED_PART * self.seconds)
+                or (timed >= 1 and elapsed >= self.EARLY_PART * self.seconds)
+                or elapsed >= self.LATEST_PART * self.seconds
+            ):
                 self._measure(step, stepping)
                 self._plan(step, elapsed)
         elif self.progress(step) >= self._next_plan and not self.done(step):

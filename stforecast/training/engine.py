@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stforecast.card import ModelCard, RunCard
-from stforecast.errors import ConfigError, Interrupted, RunError
+from stforecast.errors import ConfigError, DataError, Interrupted, RunError
 from stforecast.models.registry import complete_settings
 from stforecast.options import ModelOptions, SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
@@ -21,7 +21,6 @@ from stforecast.training.progress import Notify, Reporter, make_reporter
 from stforecast.training.resume import (
     check_budget,
     check_same,
-    check_version,
     describe_budget,
     what_matters,
 )
@@ -87,11 +86,18 @@ def train(
             card = RunCard.read(run.path)
             card.check_fits(store)
             state = read_state(run.path / STATE)
-            check_version(state)
         statistics = None if card is None else Statistics.from_json(card.statistics)
         plan = make_plan(store, windows, split, statistics)
+        if len(plan.train) < training.devices:
+            raise DataError(
+                f"there are {len(plan.train)} training windows, too few for {training.devices} "
+                "devices; set training.devices to 1"
+            )
         matters = what_matters(
-            system.model_dump(), plan.spec.to_json(), plan.learned_from(store), training
+            {"name": system.name, **system.settings},
+            plan.spec.to_json(),
+            plan.learned_from(store),
+            training,
         )
         if card is None or state is None:
             card = make_card(name, plan, store, system, training, hardware, experiment)

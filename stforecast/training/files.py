@@ -14,6 +14,8 @@ from torch import Tensor
 from stforecast.errors import RunError
 from stforecast.files import written_whole
 
+STATE_VERSION = 1
+
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -50,7 +52,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """What a resumed run needs: tensors and plain values."""
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save({**state, "version": STATE_VERSION}, buffer)
     with written_whole(path, "the state of the run") as beside:
         beside.write_bytes(buffer.getbuffer())
 
@@ -58,7 +60,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 def read_state(path: Path) -> dict[str, Any]:
     """The state, all tensors on the CPU; nothing in the file is ever executed."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(
             f"there is nothing to resume in {path.parent}: {path.name} is missing; "
@@ -70,6 +72,10 @@ def read_state(path: Path) -> dict[str, Any]:
         raise RunError(
             f"the state {path} cannot be read ({reason}); train the run again with --replace"
         ) from error
-    if not isinstance(state, dict):
-        raise RunError(f"{path} holds no state of a run; train the run again with --replace")
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != STATE_VERSION:
+        raise RunError(
+            f"the state {path} has version {version} and this stforecast reads {STATE_VERSION}; "
+            "resume with the stforecast that trained the run, or train it again with --replace"
+        )
     return state

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.card import ModelCard, RunCard, TrainingCard
-from stforecast.errors import DataError
 from stforecast.models import SampleShape
 from stforecast.options import SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
@@ -65,16 +64,11 @@ def make_plan(
     """Settle windows, splits and statistics; those of a resumed run are given.
 
     Raises:
-        DataError: the training period has no window without an absent time.
+        DataError: the training or the validation period has no window without an absent time.
     """
     spec = resolve_windows(windows, store.axis.step)
     splits = resolve_splits(store.axis, split, spec, store.n_sequences)
     train = list_samples(store, spec, splits, "train")
-    if not len(train):
-        raise DataError(
-            f"the training period has no window of {spec.span} steps without a gap; shorten "
-            "windows.history or windows.horizon, or choose other periods in data.split"
-        )
     frames = Frames(store, progress=progress)
     if statistics is None:
         statistics = compute_statistics(store, spec, splits, frames)

@@ -14,8 +14,6 @@ from stforecast.training.randomness import random_state
 from stforecast.training.runfolder import BEST, LAST, METRICS, STATE, TENSORBOARD, RunFolder
 from stforecast.windows import ResumableLoader
 
-STATE_VERSION = 1
-
 
 class Recorder:
     """Writes the files of a run; of several processes only the first one does.
@@ -111,7 +109,6 @@ class Recorder:
         # The loop may have fetched a batch ahead: the state is that of the steps made.
         epoch, batch = divmod(now.counters.step, steps)
         return {
-            "version": STATE_VERSION,
             "matters": self._matters,
             "session": now.state,
             "loader": {**self._loader.state_dict(), "epoch": epoch, "batch": batch},

@@ -13,7 +13,6 @@ from stforecast.training.budget import (
     validations_due,
 )
 from stforecast.training.counters import Counters
-from stforecast.training.recorder import STATE_VERSION
 from stforecast.training.schedules import OPEN_ENDED
 
 DEFAULT_EPOCHS = 50
@@ -56,15 +55,6 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                     f"{_shown(old)} and is now {_shown(new)}; set it back, or train a new run "
                     "(--replace)"
                 )
-
-
-def check_version(state: Mapping[str, Any]) -> None:
-    """RunError where another version of stforecast wrote the state."""
-    if state.get("version") != STATE_VERSION:
-        raise RunError(
-            f"the state has version {state.get('version')} and this stforecast reads "
-            f"{STATE_VERSION}; resume with the stforecast that trained the run"
-        )
 
 
 def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: bool) -> None:

@@ -59,6 +59,7 @@ class Session:
         self._patience = patience
         self._check_every = check_every
         self._summed_steps = 0
+        self._last_rate = 0.0
         self._clock = Clock(self.counters)
         self._saved = 0.0  # seconds at the last state
         self._agreed = 0.0  # seconds that all processes know of
@@ -70,7 +71,9 @@ class Session:
 
     def rate(self) -> Rate:
         """The learning rate of the next step."""
-        return self._schedule(self.budget.progress(self.counters.step))
+        rate = self._schedule(self.budget.progress(self.counters.step))
+        self._last_rate = rate.learning_rate
+        return rate
 
     def begin(self) -> bool:
         """Start the clock; True where nothing is left but what fell due before."""
@@ -113,6 +116,7 @@ class Session:
             "budget": self.budget.state_dict(),
             "sums": {name: float(value) for name, value in self.module.sums.items()},
             "summed_steps": self._summed_steps,
+            "last_rate": self._last_rate,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -121,6 +125,7 @@ class Session:
             setattr(self.counters, name, value)
         self.module.sums = {name: torch.tensor(value) for name, value in state["sums"].items()}
         self._summed_steps = int(state["summed_steps"])
+        self._last_rate = float(state["last_rate"])
 
     def close(self) -> None:
         """Leave the files as they are, whatever ended the run."""
@@ -156,8 +161,7 @@ class Session:
         self.module.total_steps = self.budget.total_steps
 
     def _report(self) -> None:
-        step, loss = self.counters.step, self.module.health.loss
-        rate = self.rate().learning_rate
+        step, loss, rate = self.counters.step, self.module.health.loss, self._last_rate
         self._reporter.step(step, self.budget.total_steps, loss, rate)
         if step % self.CURVE_STEPS == 0:
             self._recorder.curves({"train/loss": loss, "train/learning_rate": rate}, step)
@@ -165,7 +169,6 @@ class Session:
     def _validate(self) -> bool:
         counters = self.counters
         self.module.health.check()
-        used_rate = self._schedule(self.budget.progress(counters.step - 1)).learning_rate
         scores: Scores | None = None
         if self._validator is not None:
             scores = self._validator.run(self.module, self._stop)
@@ -174,7 +177,7 @@ class Session:
             if not math.isfinite(scores.mse):
                 raise NotFiniteError("validation loss", counters.step)
         counters.validations = validations_due(self.budget, counters.step)
-        row = self._row(scores, used_rate)
+        row = self._row(scores)
         # Without a validation period the last weights are the best that are known.
         best = scores is None or scores.mse < counters.best_mse
         if best:
@@ -208,7 +211,7 @@ class Session:
         )
         self._recorder.save(snapshot, row, best)
 
-    def _row(self, scores: Scores | None, rate: float) -> Row:
+    def _row(self, scores: Scores | None) -> Row:
         sums = self.module.take_sums()
         steps = max(self._summed_steps, 1) * self._ranks.world_size
         means = dict(zip(sums, self._ranks.totals([*sums.values()]), strict=True))
@@ -217,7 +220,7 @@ class Session:
         return Row(
             step=self.counters.step,
             epoch=self.epoch,
-            learning_rate=rate,
+            learning_rate=self._last_rate,
             seconds=self.counters.elapsed,
             train_loss=means.pop("prediction", None),
             losses=means,

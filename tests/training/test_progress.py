@@ -1,0 +1,66 @@
+"""What the user sees."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from stforecast.training.logs import Row, score_words
+from stforecast.training.progress import Bar, Lines, make_reporter
+
+ROW = Row(
+    step=40,
+    epoch=1.5,
+    learning_rate=1e-3,
+    seconds=12.0,
+    train_loss=0.25,
+    validation_loss=0.3,
+    validation_mse=0.3,
+    rmse={"t2m": 1.5, "pr": None},
+    persistence_rmse={"t2m": 3.0, "pr": None},
+)
+NAMES, UNITS = ["t2m", "pr"], ["K", "mm"]
+
+
+def test_words() -> None:
+    assert score_words(NAMES, UNITS, ROW) == "t2m 1.5 K (persistence 3)"
+    assert score_words(NAMES, ["1", None], ROW) == "t2m 1.5 (persistence 3)"
+
+
+def test_lines() -> None:
+    lines: list[str] = []
+    reporter = Lines(lines.append, NAMES, UNITS)
+    reporter.step(1, None, None, 1e-3)
+    reporter.validated(ROW, 100, True)
+    reporter.validated(Row(80, 3, 1e-3, 24.0, train_loss=0.2), None, False)
+    reporter.finish(ROW)
+    assert lines == [
+        "step 40/100; loss 0.25; validation RMSE t2m 1.5 K (persistence 3), best so far",
+        "step 80; loss 0.2",
+        "best weights: validation RMSE t2m 1.5 K (persistence 3)",
+    ]
+
+
+def test_bar() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=160, color_system=None)
+    bar = Bar(None, NAMES, UNITS, console)
+    bar.step(1, None, None, 1e-3)
+    bar.step(40, 100, 0.25, 1e-3)
+    bar.validated(ROW, 100, True)
+    bar.step(41, 100, 0.24, 9e-4)
+    bar.finish(ROW)
+    shown = stream.getvalue()
+    assert "step 41/100" in shown
+    assert "loss 0.24, lr 9.0e-04, RMSE t2m 1.5 K (persistence 3)" in shown
+    table = shown[shown.index("validation RMSE of the best weights (step 40)") :]
+    assert all(word in table for word in ("t2m", "1.5", "3", "0.5", "persistence", "skill"))
+
+
+def test_a_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(make_reporter(True, None, NAMES, UNITS), Lines)
+    monkeypatch.setattr(Console, "is_terminal", property(lambda self: True))
+    bar = make_reporter(True, None, NAMES, UNITS)
+    assert isinstance(bar, Bar)
+    bar.finish(None)
+    assert isinstance(make_reporter(False, None, NAMES, UNITS), Lines)
