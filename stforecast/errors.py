@@ -17,6 +17,10 @@ class DataError(StForecastError):
     """The data given cannot be read, or is not what a forecast needs."""
 
 
+class MapError(DataError):
+    """A map cannot be drawn of what is given, or as it is asked for."""
+
+
 class StoreError(StForecastError):
     """A tensor store is missing, broken, or in the way."""
 

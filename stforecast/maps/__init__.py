@@ -1,0 +1,18 @@
+"""Maps of forecasts, beside observations and errors. Graphics are loaded when first asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stforecast.maps.figure import map_figure
+    from stforecast.maps.plotting import plot
+
+__all__ = ["map_figure", "plot"]
+
+_WHERE = {"map_figure": "stforecast.maps.figure", "plot": "stforecast.maps.plotting"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
