@@ -12,7 +12,6 @@ from stforecast.sources.times import holds_stamps
 from stforecast.timeaxis import TimeStep
 
 _CHANNEL_NAMES = ("channel", "channels", "variable", "feature", "features")
-_VERSION = "expver"
 
 
 def split_channels(dataset: xr.Dataset, selected: Collection[str]) -> xr.Dataset:
@@ -117,18 +116,14 @@ def _plain(label: Any) -> str:
     return str(label).strip()
 
 
-def reduce_further(field: xr.DataArray, kept: Collection[str], notes: list[str]) -> xr.DataArray:
-    """The field on the dimensions `kept` only.
+def reduce_further(field: xr.DataArray, kept: Collection[str]) -> xr.DataArray:
+    """The field on the dimensions `kept` only; others of a single entry go.
 
-    Dimensions of one entry go, versions of a reanalysis (``expver``) become one: the final where
-    there is one, else the preliminary. DataError for any other, naming it, its values, and what to
-    do.
+    DataError for any with more, naming it, its values, and what to do.
     """
     for dim in [dim for dim in field.dims if dim not in kept]:
         if field.sizes[dim] == 1:
             field = field.isel({dim: 0})
-        elif dim == _VERSION:
-            field = _merged_versions(field, notes)
         else:
             values: Any = field[dim].values if dim in field.coords else np.arange(field.sizes[dim])
             texts = [_plain(value) for value in values]
@@ -137,20 +132,3 @@ def reduce_further(field: xr.DataArray, kept: Collection[str], notes: list[str])
                 f"one with data.select, such as {{{dim}: {texts[0]}}}"
             )
     return field
-
-
-def _merged_versions(field: xr.DataArray, notes: list[str]) -> xr.DataArray:
-    """Final data where there are any, else preliminary: the lower number is the final one."""
-    labels = [str(index) for index in range(field.sizes[_VERSION])]
-    if _VERSION in field.coords:
-        labels = [_plain(value) for value in field[_VERSION].values]
-    order = np.argsort([int(label) if label.isdigit() else 99 for label in labels], kind="stable")
-    merged = field.isel({_VERSION: int(order[0])}, drop=True)
-    for position in order[1:]:
-        merged = merged.fillna(field.isel({_VERSION: int(position)}, drop=True))
-    text = f"{_VERSION} {labels[order[0]]} is taken where there is any, else " + listed(
-        (labels[position] for position in order[1:]), "or"
-    )
-    if text not in notes:
-        notes.append(text)
-    return merged.assign_attrs(field.attrs).rename(field.name)

@@ -29,6 +29,7 @@ from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
 from stforecast.sources.steps import to_valid_time
 from stforecast.sources.times import holds_stamps
+from stforecast.sources.versions import merge_versions
 from stforecast.store.schema import ChannelMeta, plain
 from stforecast.timeaxis import stamp_text
 
@@ -76,6 +77,9 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     dataset = promote_times(promote_references(dataset))
     dataset = select(dataset, options.select)
     dataset = split_channels(dataset, options.select)
+    dataset, merged = merge_versions(dataset)
+    if merged is not None:
+        notes.append(merged)
     dataset = to_valid_time(dataset)
     fields = _fields(dataset, options, notes)
     axes = fields[0].axes
@@ -130,7 +134,7 @@ def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list
                     "data.variables"
                 )
             axes = find_axes(values, options.sequence, options.time_step, notes)
-            fields.append(_Field(choice, reduce_further(values, axes.dims, notes), axes))
+            fields.append(_Field(choice, reduce_further(values, axes.dims), axes))
         except NotAFieldError as refusal:
             if named:
                 raise

@@ -20,6 +20,12 @@ _TEXT = re.compile(
 # Digits of a whole number that is a date: year, month, day, hour, minute.
 _DIGITS = (4, 6, 8, 10, 12)
 _MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12, "common_year": 12, "common_years": 12}
+# What some archives write, and what CF knows.
+_CALENDARS = {"360": "360_day", "365": "noleap", "366": "all_leap", "none": ""}
+_KNOWN = {
+    *("standard", "gregorian", "proleptic_gregorian", "julian", "noleap", "365_day", "360_day"),
+    *("all_leap", "366_day", "tai"),
+}
 _CIVIL = {"", "standard", "gregorian", "proleptic_gregorian"}
 
 Stamps = NDArray[Any]
@@ -36,6 +42,9 @@ def read_stamps(coord: xr.DataArray, where: str) -> Stamps:
         return np.asarray(coord.values)
     values = coord.values
     calendar = str(coord.attrs.get("calendar", "")).lower()
+    calendar = _CALENDARS.get(calendar, calendar)
+    if calendar and calendar not in _KNOWN:
+        raise DataError(f"the calendar of {where}, {calendar!r}, is none that CF knows")
     if values.dtype.kind in "SUOT":
         return _from_text(values, calendar, where)
     if values.dtype.kind in "fiu":

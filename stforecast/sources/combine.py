@@ -1,14 +1,15 @@
 """Several files of one record: along time, and variable by variable."""
 
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from stforecast.errors import DataError
+from stforecast.errors import DataError, StForecastWarning
 from stforecast.sources.times import holds_stamps, time_coordinate
-from stforecast.sources.versions import merge_versions
+from stforecast.sources.versions import EXPVER, merge_versions
 from stforecast.timeaxis import calendar_of, normalise_stamps
 
 # A dataset and what to call it in a message.
@@ -24,13 +25,22 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
     """
     if len(parts) == 1:
         return parts[0][1]
-    parts = [(label, _with_time_axis(merge_versions(part))) for label, part in parts]
+    if len({EXPVER in part.dims for _, part in parts}) > 1:
+        parts = [(label, _without_versions(label, part)) for label, part in parts]
+    parts = [(label, _with_time_axis(part)) for label, part in parts]
     check_same_grid(parts)
     _check_alike(parts)
     groups: dict[frozenset[Hashable], list[Part]] = {}
     for label, part in parts:
         groups.setdefault(frozenset(part.data_vars), []).append((label, part))
     return merge_parts([(group[0][0], _along_time(group)) for group in groups.values()])
+
+
+def _without_versions(label: str, part: xr.Dataset) -> xr.Dataset:
+    merged, words = merge_versions(part)
+    if words is not None:
+        warnings.warn(f"{label}: {words}", StForecastWarning, stacklevel=3)
+    return merged
 
 
 def _with_time_axis(part: xr.Dataset) -> xr.Dataset:

@@ -10,6 +10,7 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.options import DataOptions
 from stforecast.sources.base import Location
+from stforecast.sources.classic import missing_bytes
 from stforecast.sources.combine import combine
 from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.grib import open_grib
@@ -39,6 +40,8 @@ def _open(location: Location) -> xr.Dataset:
         raise DataError(why_not(Path(location)))
     if kind == "grib":
         return open_grib(Path(location))
+    if kind == "netcdf3":
+        _check_whole(Path(location))
     remote_zarr = kind == "remote" and str(location).rstrip("/").endswith(".zarr")
     engine = "zarr" if kind == "zarr" or remote_zarr else "netcdf4"
     dataset = _read(location, engine)
@@ -66,6 +69,19 @@ def _read(location: Location, engine: str, **arguments: Any) -> xr.Dataset:
             raise DataError(
                 f"{location} is broken, perhaps truncated ({_reason(error)}); get it again"
             ) from None
+
+
+def _check_whole(path: Path) -> None:
+    """DataError if the end of a NetCDF3 file is not there."""
+    try:
+        missing = missing_bytes(path)
+    except ValueError as error:
+        raise DataError(f"{path} is broken, perhaps truncated ({error}); get it again") from None
+    if missing:
+        raise DataError(
+            f"{path} is broken, perhaps truncated (its last {missing} bytes are not there); get it "
+            "again"
+        )
 
 
 def _reason(error: BaseException) -> str:

@@ -8,14 +8,15 @@ import xarray as xr
 EXPVER = "expver"
 
 
-def merge_versions(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset without a dimension ``expver``: the final version where it has a value.
+def merge_versions(dataset: xr.Dataset) -> tuple[xr.Dataset, str | None]:
+    """The dataset without a dimension ``expver``, and words for what was done.
 
-    The lower number is the final one (1 before 5 in ERA5). Nothing changes without that dimension.
+    The final version is taken where it has a value; it is the one of the lower number (1 before 5
+    in ERA5). Nothing changes, and there is nothing to say, without that dimension.
     """
     if EXPVER not in dataset.dims:
-        return dataset
-    labels = version_labels(dataset)
+        return dataset, None
+    labels = _labels(dataset)
     order = np.argsort([int(label) if label.isdigit() else 99 for label in labels], kind="stable")
     merged: dict[Any, xr.DataArray] = {}
     for name, item in dataset.data_vars.items():
@@ -26,11 +27,13 @@ def merge_versions(dataset: xr.Dataset) -> xr.Dataset:
             best = best.fillna(item.isel({EXPVER: int(position)}, drop=True))
         best.attrs, best.encoding = dict(item.attrs), dict(item.encoding)
         merged[name] = best
-    return dataset.drop_dims(EXPVER).assign(merged)
+    words = f"{EXPVER} {labels[order[0]]} is taken where it has a value"
+    if len(labels) > 1:
+        words += ", else " + " or ".join(labels[position] for position in order[1:])
+    return dataset.drop_dims(EXPVER).assign(merged), words
 
 
-def version_labels(dataset: xr.Dataset) -> list[str]:
-    """The versions as text, in the order of the dimension."""
+def _labels(dataset: xr.Dataset) -> list[str]:
     if EXPVER not in dataset.coords:
         return [str(index) for index in range(dataset.sizes[EXPVER])]
     values = dataset[EXPVER].values

@@ -265,7 +265,9 @@ class TestDimensions:
         layout = lay_out(both.to_dataset(name="t"))
         expected = np.concatenate([source.t.values[:3], source.t.values[3:] + 10])
         np.testing.assert_array_equal(layout.dataset.t.values, expected)
-        assert any("expver 1 is taken" in note for note in layout.notes)
+        assert any(
+            "expver 1 is taken where it has a value, else 5" in note for note in layout.notes
+        )
 
     def test_sequences(self):
         videos = xr.Dataset({"v": (("video", "frame", "height", "width"), zoo.values(6, 5, 4, 3))})
