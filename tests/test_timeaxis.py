@@ -169,7 +169,7 @@ class TestInference:
         "times", [days(), days("2000-01-01"), days("2000-01-01", "2000-01-01")]
     )
     def test_one_time_is_no_record(self, times):
-        with pytest.raises(DataError, match="at least two different times"):
+        with pytest.raises(DataError, match="at least two different ones"):
             TimeStep.infer(times)
 
     def test_a_stray_stamp_is_named(self):

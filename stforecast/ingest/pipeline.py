@@ -2,38 +2,30 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast._version import __version__
-from stforecast.errors import ConfigError
-from stforecast.grid import Grid
+from stforecast.errors import ConfigError, DataError
+from stforecast.ingest.assemble import description, mapping_text, rounding_notes, tensor
 from stforecast.ingest.findings import Findings
-from stforecast.ingest.layout import Layout, lay_out
-from stforecast.ingest.place import describe
+from stforecast.ingest.layout import lay_out
 from stforecast.ingest.provenance import check_unchanged, describe_files, look_at
 from stforecast.ingest.survey import Survey
-from stforecast.ingest.timeline import Timeline, bounds_on_timeline, find_timeline, on_timeline
+from stforecast.ingest.timeline import Timeline, find_timeline
 from stforecast.options import DataOptions
 from stforecast.sources import open_source
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
-from stforecast.store.schema import plain
-from stforecast.store.write import blocks, read_block
-from stforecast.timeaxis import stamp_text
+from stforecast.store.reading import ReadError, blocks, read_block
 
 Progress = Callable[[int, int], None]
 # Records up to this size are kept in memory by Prepared.store.
 _MEMORY_BYTES = 2 * 2**30
-# Frames that are looked at to tell whether float32 holds the source's numbers exactly.
-_FRAMES_LOOKED_AT = 3
 
 
 @dataclass
@@ -126,8 +118,8 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
     timeline = find_timeline(layout.dataset, options.time_step, options.period)
     findings = Findings(
         step=timeline.axis.step,
-        mapping=_mapping(layout, timeline, timezone),
-        notes=[*layout.notes, *_rounding(layout, timeline)],
+        mapping=mapping_text(layout, timeline, timezone),
+        notes=[*layout.notes, *rounding_notes(layout, timeline)],
         rows=layout.dataset.sizes[names.TIME],
         duplicated=timeline.duplicated,
         duplicated_differ=timeline.duplicated_differ,
@@ -136,9 +128,9 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
         shifted=timeline.shifted,
         absent=timeline.absent,
     )
-    meta = _meta(layout, timeline, timezone)
+    meta = description(layout, timeline, timezone)
     meta.findings = findings.findings()
-    dataset = _tensor(layout, timeline).assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
+    dataset = tensor(layout, timeline).assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
     return Prepared(dataset=dataset, findings=findings, timeline=timeline)
 
 
@@ -166,16 +158,20 @@ def ingest(
         check_store_target(store, overwrite=overwrite)
     ds = open_source(list(files), options, Path(base))
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
-    prepared = prepare(ds, options)
-    if dry_run:
-        return prepared.survey(progress)
 
     def provenance() -> list[dict[str, Any]]:
         described = describe_files(seen)
         check_unchanged(seen)
         return described
 
-    return prepared.write(store, overwrite=overwrite, progress=progress, provenance=provenance)
+    try:
+        prepared = prepare(ds, options)
+        if dry_run:
+            return prepared.survey(progress)
+        return prepared.write(store, overwrite=overwrite, progress=progress, provenance=provenance)
+    except ReadError as error:
+        named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
+        raise DataError(f"{error}: {named} is damaged or gone; get it again") from error
 
 
 def _timezone(name: str | None) -> str:
@@ -198,137 +194,3 @@ def _lazy(ds: xr.Dataset) -> xr.Dataset:
         if array.chunks is None and not array.variable._in_memory and array.dtype != object
     ]
     return ds.assign({name: ds[name].chunk("auto") for name in waiting}) if waiting else ds
-
-
-def _tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
-    source, axis = layout.dataset, timeline.axis
-    lead = (names.SEQUENCE,) if names.SEQUENCE in source.dims else ()
-    dims = (*lead, names.TIME, names.Y, names.X)
-    fields = [
-        on_timeline(source[channel.name].variable.transpose(*dims).astype(np.float32), timeline)
-        for channel in layout.channels
-    ]
-    arrays = [variable.data for variable in fields]
-    stack = da.stack if any(isinstance(array, da.Array) for array in arrays) else np.stack
-    data = stack(arrays, axis=len(lead) + 1)
-
-    time_attrs = {
-        key: plain(value)
-        for key, value in source[names.TIME].attrs.items()
-        if key not in ("units", "calendar", "bounds")
-    }
-    bounds_name = str(_bounds_name(source[names.TIME]))
-    coords: dict[str, Any] = {}
-    for name, coord in source.coords.items():
-        if names.TIME not in coord.dims:
-            coords[str(name)] = coord.variable
-        elif name == bounds_name:
-            bounds = bounds_on_timeline(coord.variable, timeline)
-            if bounds is not None:
-                coords[bounds_name] = bounds
-                time_attrs["bounds"] = bounds_name
-        elif name != names.TIME and (timeline.present.all() or coord.dtype.kind in "fiu"):
-            # dates cannot be missing in every calendar, numbers can
-            coords[str(name)] = on_timeline(coord.variable, timeline)
-    for name, variable in layout.grid.coords.variables.items():
-        coords[str(name)] = variable
-    coords[names.TIME] = xr.Variable(names.TIME, axis.times(), time_attrs)
-    coords[names.CHANNEL] = xr.Variable(
-        names.CHANNEL, np.array([channel.name for channel in layout.channels], dtype=object)
-    )
-    return xr.Dataset(
-        {
-            names.DATA: ((*lead, names.TIME, names.CHANNEL, names.Y, names.X), data),
-            names.ABSENT: (
-                names.TIME,
-                (~timeline.present).astype(np.int8),
-                {"long_name": "1 where the source has no such time"},
-            ),
-        },
-        coords=coords,
-    )
-
-
-def _bounds_name(time: xr.DataArray) -> Any:
-    """Name of the time bounds, wherever xarray keeps it; None if there are none."""
-    return time.attrs.get("bounds") or time.encoding.get("bounds")
-
-
-def _meta(layout: Layout, timeline: Timeline, timezone: str) -> StoreMeta:
-    source, grid, step = layout.dataset, layout.grid, timeline.axis.step
-    return StoreMeta(
-        time_step=step.text,
-        time_anchor=step.anchor,
-        calendar=timeline.axis.calendar,
-        time_name=layout.time_name,
-        y_name=grid.y_name,
-        x_name=grid.x_name,
-        sequence_name=layout.sequence_name if names.SEQUENCE in source.dims else None,
-        channels=layout.channels,
-        grid_kind=grid.kind,
-        grid_mapping=grid.grid_mapping,
-        crs_wkt=None if grid.crs is None else grid.crs.to_wkt(),
-        timezone=timezone,
-        attrs={
-            str(key): plain(value)
-            for key, value in source.attrs.items()
-            if key != names.META_ATTRIBUTE
-        },
-        scalars=layout.scalars,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        stforecast_version=__version__,
-    )
-
-
-def _mapping(layout: Layout, timeline: Timeline, timezone: str) -> dict[str, str]:
-    axis = timeline.axis
-    variables = [
-        channel.name + (f" ({channel.units})" if channel.units else "")
-        for channel in layout.channels
-    ]
-    first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
-    step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
-    mapping = {
-        "variables": ", ".join(variables),
-        "grid": _grid_text(layout.grid),
-        "times": f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}",
-        "calendar": f"{axis.calendar}, clock {timezone}",
-    }
-    if names.SEQUENCE in layout.dataset.dims:
-        mapping["sequences"] = str(layout.dataset.sizes[names.SEQUENCE])
-    return mapping
-
-
-def _grid_text(grid: Grid) -> str:
-    kinds = {"bare": "no known place", "projected": "projected", "curvilinear": "curvilinear"}
-    parts = [describe(grid)]
-    if grid.kind in kinds:
-        parts.append(kinds[grid.kind])
-    if grid.crs is not None and grid.crs.name not in ("undefined", "unknown"):
-        parts.append(grid.crs.name)
-    return ", ".join(parts)
-
-
-def _rounding(layout: Layout, timeline: Timeline) -> list[str]:
-    """Which variables float32 does not hold exactly, by a look at a few frames."""
-    rows = timeline.rows[timeline.present]
-    looked_at = sorted(
-        {int(rows[i]) for i in np.linspace(0, rows.size - 1, _FRAMES_LOOKED_AT, dtype=int)}
-    )
-    notes = []
-    for channel in layout.channels:
-        array = layout.dataset[channel.name]
-        stored = np.dtype(array.encoding.get("dtype") or array.dtype)
-        packed = "scale_factor" in array.encoding
-        if packed or not (stored.kind in "fiu" and stored.itemsize >= 4 and stored != np.float32):
-            continue
-        values = array.isel({names.TIME: looked_at}).values
-        with np.errstate(over="ignore"):
-            kept = values.astype(np.float32)
-        if not np.array_equal(
-            values, kept.astype(values.dtype), equal_nan=values.dtype.kind == "f"
-        ):
-            notes.append(
-                f"{channel.name}: {stored.name} in the source, rounded to the 7 digits of float32"
-            )
-    return notes

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from stforecast.errors import DataError
 from stforecast.ingest.findings import Cells
-from stforecast.store.write import Block
+from stforecast.store.reading import Block
 
 
 class Survey:

@@ -1,7 +1,7 @@
 """Writing a store: block by block, beside the old one, then swapped in."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +13,20 @@ from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
 from stforecast import names
-from stforecast.errors import DataError, StoreError
+from stforecast.errors import StoreError
 from stforecast.store.commit import check_target, replaced
 from stforecast.store.layout import Cut, encodings
 from stforecast.store.manifest import write_manifest
 from stforecast.store.open import is_store
+from stforecast.store.reading import Block, blocks, read_block
 from stforecast.store.schema import StoreMeta, plain
 from stforecast.store.tensor import TensorStore
 from stforecast.timeaxis import TimeAxis
 
 Progress = Callable[[int, int], None]
 # Shown each block as it is read, what it covers and its values; gives the values to write.
-Inspect = Callable[["Block", NDArray[np.float32]], NDArray[np.float32]]
+Inspect = Callable[[Block, NDArray[np.float32]], NDArray[np.float32]]
 WHAT = "a tensor store"
-
-
-class Block:
-    """A part of the record that is read at once: steps `start … stop - 1` of some sequences."""
-
-    def __init__(self, start: int, stop: int, sequences: slice | None) -> None:
-        self.start = start
-        self.stop = stop
-        self.sequences = sequences
-
-    @property
-    def index(self) -> tuple[slice, ...]:
-        """Where the block lies in ``data``."""
-        steps = slice(self.start, self.stop)
-        return (steps,) if self.sequences is None else (self.sequences, steps)
 
 
 def write_store(
@@ -94,44 +80,6 @@ def write_store(
 def check_store_target(path: str | Path, *, overwrite: bool) -> None:
     """StoreError at once, before long work, when a store could not be written at `path`."""
     check_target(Path(path), what=WHAT, overwrite=overwrite, ours=is_store)
-
-
-def blocks(dataset: xr.Dataset, cut: Cut | None = None) -> Iterator[Block]:
-    """The parts in which a dataset is read: whole shards, and whole chunks of its source."""
-    cut = cut or Cut.of(dataset.sizes)
-    data = dataset[names.DATA]
-    n = dataset.sizes[names.TIME]
-    steps = cut.shards[names.TIME]
-    if data.chunks is not None:
-        # a source chunk is read whole, so a block that is smaller would read it again
-        longest = max(data.chunksizes[names.TIME])
-        steps = -(-longest // steps) * steps
-    groups: list[slice | None] = [None]
-    if names.SEQUENCE in dataset.dims:
-        size, width = dataset.sizes[names.SEQUENCE], cut.shards[names.SEQUENCE]
-        groups = [slice(first, min(first + width, size)) for first in range(0, size, width)]
-    for sequences in groups:
-        for start in range(0, n, steps):
-            yield Block(start, min(start + steps, n), sequences)
-
-
-def read_block(dataset: xr.Dataset, block: Block) -> NDArray[np.float32]:
-    """The values of a block, not to be changed: they may be the source's own.
-
-    DataError if the source fails.
-    """
-    data = dataset[names.DATA]
-    selected = data.isel({names.TIME: slice(block.start, block.stop)})
-    if block.sequences is not None:
-        selected = selected.isel({names.SEQUENCE: block.sequences})
-    try:
-        if selected.chunks is None:
-            return np.asarray(selected.values, dtype=np.float32)
-        values = np.asarray(selected.data.compute(), dtype=np.float32)
-    except (OSError, RuntimeError, ValueError, KeyError, IndexError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"the data could not be read to its end: {reason}") from error
-    return values
 
 
 def _count_shape(store: TensorStore) -> tuple[int, ...]:

@@ -76,9 +76,10 @@ class TimeStep:
         clock = Clock.of(stamps) if stamps.size else Clock("proleptic_gregorian", "us")
         micros = np.unique(clock.to_micros(stamps))
         if micros.size < 2:
+            only = f" ({stamp_text(stamps[0])})" if stamps.size else ""
             raise DataError(
-                f"a forecast needs a record of at least two different times; this one has "
-                f"{micros.size}"
+                f"the record has {'a single time' if only else 'no time'}{only}; a forecast needs "
+                "at least two different ones"
             )
         differences = np.diff(micros)
         if differences.min() >= 27 * DAY:

@@ -297,6 +297,25 @@ class TestIngest:
             ingest([str(file)], tmp_path / "s.zarr", overwrite=True, progress=meddle)
         assert list(open_store(tmp_path / "s.zarr")) == ["ssr"]
 
+    @pytest.mark.parametrize("part", ["in the middle", "in a duplicated row"])
+    def test_a_file_that_breaks_in_the_middle_is_named(self, tmp_path, part):
+        path, rng = tmp_path / "a.nc", np.random.default_rng(0)
+        dataset = source(64).drop_vars("ssr")
+        if part == "in a duplicated row":
+            dataset = dataset.isel(time=[*range(63), 31])
+        noise = rng.normal(size=(64, 3, 4))
+        dataset["t2m"] = (dataset["t2m"].dims, noise)
+        encoding = {"chunksizes": (1, 3, 4), "zlib": True, "_FillValue": None}
+        dataset.to_netcdf(path, engine="netcdf4", encoding={"t2m": encoding})
+        with h5py.File(path) as file:
+            chunk = file["t2m"].id.get_chunk_info_by_coord((31, 0, 0))
+        content = bytearray(path.read_bytes())
+        content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\1" * chunk.size
+        path.write_bytes(bytes(content))
+        with pytest.raises(DataError, match=r"cannot be read to their end.*a\.nc is damaged"):
+            ingest([str(path)], tmp_path / "s.zarr")
+        assert [entry.name for entry in tmp_path.iterdir()] == ["a.nc"]
+
     def test_the_reader_can_be_forced(self, file, tmp_path):
         with pytest.raises(DataError):
             ingest([str(file)], tmp_path / "s.zarr", reader="deepst")

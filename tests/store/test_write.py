@@ -357,7 +357,7 @@ class TestCommit:
         lazy = da.from_array(data.values, chunks=10).map_blocks(
             broken, dtype="f4", meta=np.empty((0,) * 4, "f4")
         )
-        with pytest.raises(DataError, match=r"could not be read to its end: .*HDF error"):
+        with pytest.raises(DataError, match=r"cannot be read to their end \(.*HDF error"):
             write_store(store.dataset.assign({names.DATA: (data.dims, lazy)}), path, overwrite=True)
         assert files_of(tmp_path) == before
 
@@ -474,13 +474,8 @@ class TestOpening:
             with pytest.raises(StoreError, match="is not a tensor store"):
                 TensorStore.open(tmp_path / name)
 
-    def test_a_newer_schema_asks_for_an_update(self, tmp_path):
+    def test_a_newer_schema_asks_for_an_update(self):
         dataset = make_store().dataset
-        write_store(
-            dataset,
-            tmp_path / "a.zarr",
-            describe=lambda meta: meta,
-        )
         meta = json.loads(dataset.attrs["stforecast"]) | {"schema_version": 99}
         with pytest.raises(StoreError, match="newer stforecast"):
             TensorStore(dataset.assign_attrs(stforecast=json.dumps(meta)))

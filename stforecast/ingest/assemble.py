@@ -1,0 +1,163 @@
+"""The tensor layout of a record whose axes, place and times are known, and its description."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast._version import __version__
+from stforecast.grid import Grid
+from stforecast.ingest.layout import Layout
+from stforecast.ingest.place import describe
+from stforecast.ingest.timeline import Timeline, bounds_on_timeline, on_timeline
+from stforecast.store import StoreMeta
+from stforecast.store.reading import reading
+from stforecast.store.schema import plain
+from stforecast.timeaxis import stamp_text
+
+# Frames that are looked at to tell whether float32 holds the source's numbers exactly.
+_FRAMES_LOOKED_AT = 3
+
+
+def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
+    """``data([sequence,] time, channel, y, x)`` float32, lazy, with the coordinates of the source.
+
+    Neither ``valid_cells`` nor the description are there yet.
+    """
+    source, axis = layout.dataset, timeline.axis
+    lead = (names.SEQUENCE,) if names.SEQUENCE in source.dims else ()
+    dims = (*lead, names.TIME, names.Y, names.X)
+    fields = [
+        on_timeline(source[channel.name].variable.transpose(*dims).astype(np.float32), timeline)
+        for channel in layout.channels
+    ]
+    arrays = [variable.data for variable in fields]
+    stack = da.stack if any(isinstance(array, da.Array) for array in arrays) else np.stack
+    data = stack(arrays, axis=len(lead) + 1)
+
+    time_attrs = {
+        key: plain(value)
+        for key, value in source[names.TIME].attrs.items()
+        if key not in ("units", "calendar", "bounds")
+    }
+    bounds_name = str(_bounds_name(source[names.TIME]))
+    coords: dict[str, Any] = {}
+    for name, coord in source.coords.items():
+        if names.TIME not in coord.dims:
+            coords[str(name)] = coord.variable
+        elif name == bounds_name:
+            bounds = bounds_on_timeline(coord.variable, timeline)
+            if bounds is not None:
+                coords[bounds_name] = bounds
+                time_attrs["bounds"] = bounds_name
+        elif name != names.TIME and (timeline.present.all() or coord.dtype.kind in "fiu"):
+            # dates cannot be missing in every calendar, numbers can
+            coords[str(name)] = on_timeline(coord.variable, timeline)
+    for name, variable in layout.grid.coords.variables.items():
+        coords[str(name)] = variable
+    coords[names.TIME] = xr.Variable(names.TIME, axis.times(), time_attrs)
+    coords[names.CHANNEL] = xr.Variable(
+        names.CHANNEL, np.array([channel.name for channel in layout.channels], dtype=object)
+    )
+    return xr.Dataset(
+        {
+            names.DATA: ((*lead, names.TIME, names.CHANNEL, names.Y, names.X), data),
+            names.ABSENT: (
+                names.TIME,
+                (~timeline.present).astype(np.int8),
+                {"long_name": "1 where the source has no such time"},
+            ),
+        },
+        coords=coords,
+    )
+
+
+def _bounds_name(time: xr.DataArray) -> Any:
+    """Name of the time bounds, wherever xarray keeps it; None if there are none."""
+    return time.attrs.get("bounds") or time.encoding.get("bounds")
+
+
+def description(layout: Layout, timeline: Timeline, timezone: str) -> StoreMeta:
+    """What the store says of itself, but for findings and files."""
+    source, grid, step = layout.dataset, layout.grid, timeline.axis.step
+    return StoreMeta(
+        time_step=step.text,
+        time_anchor=step.anchor,
+        calendar=timeline.axis.calendar,
+        time_name=layout.time_name,
+        y_name=grid.y_name,
+        x_name=grid.x_name,
+        sequence_name=layout.sequence_name if names.SEQUENCE in source.dims else None,
+        channels=layout.channels,
+        grid_kind=grid.kind,
+        grid_mapping=grid.grid_mapping,
+        crs_wkt=None if grid.crs is None else grid.crs.to_wkt(),
+        timezone=timezone,
+        attrs={
+            str(key): plain(value)
+            for key, value in source.attrs.items()
+            if key != names.META_ATTRIBUTE
+        },
+        scalars=layout.scalars,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        stforecast_version=__version__,
+    )
+
+
+def mapping_text(layout: Layout, timeline: Timeline, timezone: str) -> dict[str, str]:
+    """What became of the source, for people: variables, grid, times."""
+    axis = timeline.axis
+    variables = [
+        channel.name + (f" ({channel.units})" if channel.units else "")
+        for channel in layout.channels
+    ]
+    first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
+    step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
+    mapping = {
+        "variables": ", ".join(variables),
+        "grid": _grid_text(layout.grid),
+        "times": f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}",
+        "calendar": f"{axis.calendar}, clock {timezone}",
+    }
+    if names.SEQUENCE in layout.dataset.dims:
+        mapping["sequences"] = str(layout.dataset.sizes[names.SEQUENCE])
+    return mapping
+
+
+def _grid_text(grid: Grid) -> str:
+    kinds = {"bare": "no known place", "projected": "projected", "curvilinear": "curvilinear"}
+    parts = [describe(grid)]
+    if grid.kind in kinds:
+        parts.append(kinds[grid.kind])
+    if grid.crs is not None and grid.crs.name not in ("undefined", "unknown"):
+        parts.append(grid.crs.name)
+    return ", ".join(parts)
+
+
+def rounding_notes(layout: Layout, timeline: Timeline) -> list[str]:
+    """Which variables float32 does not hold exactly, by a look at a few frames."""
+    rows = timeline.rows[timeline.present]
+    looked_at = sorted(
+        {int(rows[i]) for i in np.linspace(0, rows.size - 1, _FRAMES_LOOKED_AT, dtype=int)}
+    )
+    notes = []
+    for channel in layout.channels:
+        array = layout.dataset[channel.name]
+        stored = np.dtype(array.encoding.get("dtype") or array.dtype)
+        packed = "scale_factor" in array.encoding
+        if packed or not (stored.kind in "fiu" and stored.itemsize >= 4 and stored != np.float32):
+            continue
+        with reading():
+            values = array.isel({names.TIME: looked_at}).values
+        with np.errstate(over="ignore"):
+            kept = values.astype(np.float32)
+        if not np.array_equal(
+            values, kept.astype(values.dtype), equal_nan=values.dtype.kind == "f"
+        ):
+            notes.append(
+                f"{channel.name}: {stored.name} in the source, rounded to the 7 digits of float32"
+            )
+    return notes
