@@ -72,13 +72,12 @@ def command(
     from stforecast.cli.template import as_patterns, experiment_text, relative_to
     from stforecast.files import written_whole
 
-    text = experiment_text(
-        experiment.name,
-        relative_to(as_patterns(given), path.parent),
-        record,
-        experiment.data,
-        base,
-    )
+    options = experiment.data
+    if options.store is not None:
+        (store,) = relative_to([options.store], path.parent)
+        options = options.model_copy(update={"store": store})
+    named = relative_to(as_patterns(given), path.parent)
+    text = experiment_text(experiment.name, named, record, options, base)
     with written_whole(path, "the experiment file") as beside:
         beside.write_text(text, encoding="utf-8")
     click.echo(f"Experiment file: {path}")

@@ -1,9 +1,22 @@
 """`stforecast plot`: maps of a forecast."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
+from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
+from stforecast.cli.study import HINDCAST, STORE, Study, open_study
+from stforecast.config import safe_name
+from stforecast.errors import DataError, MapError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stforecast.store import TensorStore
 
 
 @click.command(
@@ -61,3 +74,85 @@ def command(
     hindcast of the test period (made by verify) the last initial time that has observations.
     Coastlines and borders come with the package; maps.overlay draws your own lines.
     """
+    own_data = None if forecast is None else safe_name(Path(forecast).stem)
+    study = open_study(session, config, overrides, own_data=own_data)
+    if forecast is None:
+        paths, folder, nearby = _of_study(study), study.maps, [study.store]
+    else:
+        path = Path(forecast)
+        around = [path.parent, path.parent.parent]
+        nearby = [place / STORE for place in around]
+        home = next((place for place in around if (place / STORE).exists()), path.parent)
+        paths, folder = [path], home / "maps"
+    from stforecast.maps import plot
+    from stforecast.product import open_product
+
+    options = study.experiment.maps
+    record = _record(observations, nearby, study)
+    pictures: dict[Path, None] = {}
+    refusals: list[MapError] = []
+    for path in paths:
+        product = open_product(path)
+        try:
+            drawn = plot(
+                product,
+                folder if output is None else Path(output),
+                variables=list(variable) or options.variables,
+                lead_time=[*lead_time] or options.lead_time,
+                init_time=init_time,
+                observed=_observed(product, record, always=bool(observations)),
+                overlay=study.overlay,
+                projection=options.projection,
+                cmap=options.cmap,
+            )
+        except MapError as refusal:
+            # one of the two may lack the initial time or the lead time asked for
+            refusals.append(refusal)
+        else:
+            pictures |= dict.fromkeys(drawn)
+    if not pictures:
+        raise refusals[0]
+    for picture in pictures:
+        click.echo(f"Map: {picture}")
+
+
+def _of_study(study: Study) -> list[Path]:
+    """The experiment's forecast and its hindcast, those of them that are there."""
+    paths = [study.forecast, study.verification / HINDCAST]
+    found = [path for path in paths if path.exists()]
+    if not found:
+        raise DataError(
+            f"there is no forecast at {study.forecast}; make one with "
+            f"`stforecast forecast{study.run_flags}`, or name its file"
+        )
+    return found
+
+
+def _record(
+    observations: tuple[str, ...], nearby: Sequence[Path], study: Study
+) -> "TensorStore | None":
+    """The observations asked for, else the tensor store that the forecast was made from."""
+    if observations:
+        return record_of(observations, study.experiment.data)
+    from stforecast.store import TensorStore
+
+    for path in nearby:
+        if path.exists():
+            return TensorStore.open(path)
+    return None
+
+
+def _observed(
+    product: "xr.Dataset", record: "TensorStore | None", *, always: bool
+) -> "xr.Dataset | None":
+    """The observations; without `always` only where they reach the times that are forecast."""
+    if record is None:
+        return None
+    if not always:
+        try:
+            positions = record.axis.positions(product["valid_time"].values.ravel())
+        except DataError:
+            return None
+        if not ((positions >= 0) & (positions < record.axis.size)).any():
+            return None
+    return record.observations()

@@ -70,7 +70,7 @@ def open_study(
     """
     loaded = load_experiment(config, overrides, own_data=own_data)
     flags = f" -c {shlex.quote(config)}" if config else ""
-    if loaded.source is None:
+    if loaded.is_demo or (loaded.source is None and (files or store is not None)):
         session.say(loaded.origin)
     run_flags = flags
     chosen = Path(store) if store is not None else loaded.store

@@ -2,9 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from stforecast.cli.describe import grid_text
 from stforecast.config.text import yaml_scalar
@@ -145,8 +148,7 @@ def _data_section(
     if record.sequence_name is not None:
         lines.append(f"  sequence: {yaml_scalar(record.sequence_name)}")
     if options.select:
-        chosen = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in options.select.items())
-        lines.append(f"  select: {{{chosen}}}")
+        lines.append(f"  select: {_inline(options.select)}")
     lines.append("  variables:")
     for channel in record.channels:
         lines += _variable(channel, record, options)
@@ -169,36 +171,42 @@ def _variable(channel: ChannelMeta, record: Record, options: DataOptions) -> lis
     if record.is_traffic:
         values.setdefault("index", record.channels.index(channel))
         values.setdefault("minimum", 0)
-    inside = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in values.items())
     words = channel.long_name or channel.standard_name or ""
     units = f"in {channel.units}" if channel.units else "without units: add units: here"
     comment = ", ".join(part for part in (words, units) if part)
-    return [f"    {yaml_scalar(channel.name)}: {{{inside}}}   # {comment}"]
+    return [f"    {yaml_scalar(channel.name)}: {_inline(values)}   # {comment}"]
 
 
 def _place(grid: Grid, options: DataOptions) -> list[str]:
+    """Where the grid lies, and which part of it is taken: as given, else as it could be given."""
     lines = []
     if options.grid is not None:
-        place = options.grid.model_dump()
-        inside = ", ".join(f"{key}: {yaml_scalar(value)}" for key, value in place.items())
-        return [f"  grid: {{{inside}}}"]
-    if grid.kind == "bare":
-        return [
+        lines.append(f"  grid: {_inline(options.grid.model_dump())}")
+    elif grid.kind == "bare":
+        lines += [
             "  # the files do not say where their cells lie; with the outer edges of the grid,",
             "  # forecasts and maps have latitude and longitude:",
             "  # grid: {west: -74.02, east: -73.90, south: 40.67, north: 40.84, first_row: north}",
         ]
-    if grid.kind == "curvilinear" or grid.y_coord is None or grid.x_coord is None:
-        return []
-    west, east = (float(grid.x_coord[at]) for at in (0, -1))
-    south, north = sorted(float(grid.y_coord[at]) for at in (0, -1))
-    region = options.region
-    if region is not None:
-        west, east, south, north = region.west, region.east, region.south, region.north
-    else:
-        lines.append("  # a part of the grid, by the centres of its cells:")
-    inside = f"{{west: {west:g}, east: {east:g}, south: {south:g}, north: {north:g}}}"
-    return [*lines, f"  {'' if region is not None else '# '}region: {inside}"]
+    if options.region is not None:
+        lines.append(f"  region: {_inline(options.region.model_dump())}")
+    elif grid.kind in ("geographic", "projected"):
+        (west, east), (south, north) = _ends(grid.x_coord), sorted(_ends(grid.y_coord))
+        whole = {"west": west, "east": east, "south": south, "north": north}
+        lines += [
+            "  # a part of the grid, by the centres of its cells:",
+            f"  # region: {_inline(whole)}",
+        ]
+    return lines
+
+
+def _ends(coord: xr.DataArray | None) -> list[float]:
+    assert coord is not None  # such grids have both
+    return [round(float(coord[at]), 6) for at in (0, -1)]
+
+
+def _inline(values: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{key}: {yaml_scalar(value)}' for key, value in values.items())}}}"
 
 
 def _period(record: Record, options: DataOptions) -> list[str]:

@@ -12,7 +12,7 @@ from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
 from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_card, study_of_run
 from stforecast.config import Experiment
-from stforecast.errors import ConfigError, StForecastWarning
+from stforecast.errors import ConfigError, DataError, StForecastWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -162,28 +162,40 @@ def _references(
 ) -> dict[str, "xr.Dataset"]:
     """The references asked for, with statistics from before the forecasts."""
     from stforecast.verification import references_for
-    from stforecast.windows.splits import period
 
-    step = record.axis.step
     wanted = list(experiment.verification.references)
-    trained = str(forecast.attrs.get("stforecast_training_period", ""))
-    first = int(record.axis.positions(forecast["init_time"].values).min())
-    if trained:
-        begin, _, end = trained.partition("/")
-        train = period(record.axis, begin, end, "training period of the forecast")
-    elif first > 0:
-        train = (0, first)
-    else:
-        train = (0, 1)
+    train = _training_period(forecast, record)
+    if train is None:
         left = [name for name in wanted if name in _FROM_STATISTICS]
         wanted = [name for name in wanted if name not in left]
         if left:
+            verb = "is" if len(left) == 1 else "are"
             warnings.warn(
-                f"{' and '.join(left)} are left out: there are no observations from before the "
-                "first initial time",
+                f"{' and '.join(left)} {verb} left out: there are no observations of the training "
+                "period or from before the first initial time",
                 StForecastWarning,
                 stacklevel=2,
             )
     given = forecast.attrs.get("stforecast_history")
-    history = step.steps(experiment.windows.history if given is None else int(given), "history")
-    return references_for(forecast, record, wanted, history=history, train=train)
+    history = experiment.windows.history if given is None else int(given)
+    return references_for(
+        forecast,
+        record,
+        wanted,
+        history=record.axis.step.steps(history, "windows.history"),
+        train=train or (0, record.axis.size),
+    )
+
+
+def _training_period(forecast: "xr.Dataset", record: "TensorStore") -> tuple[int, int] | None:
+    """What the run was trained on if the forecast tells, else all before the first forecast."""
+    from stforecast.windows.splits import period
+
+    begin, told, end = str(forecast.attrs.get("stforecast_training_period", "")).partition("/")
+    if told:
+        try:
+            return period(record.axis, begin, end, "training period")
+        except DataError:
+            return None
+    first = int(record.axis.positions(forecast["init_time"].values).min())
+    return (0, min(first, record.axis.size)) if first > 0 else None

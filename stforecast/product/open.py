@@ -70,4 +70,6 @@ def read(path: Path) -> xr.Dataset:
         return dataset.assign_coords(decoded.coords)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        if reason.startswith("did not find a match"):  # a list of xarray's engines follows
+            raise DataError(f"{path} is neither NetCDF nor Zarr") from error
         raise DataError(f"{path} cannot be read as NetCDF or Zarr ({reason})") from error

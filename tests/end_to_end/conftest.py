@@ -72,12 +72,11 @@ class Workspace:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder by its checksum, folders too."""
+    """Every file below a folder by its checksum."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        if path.is_file()
-        else "folder"
         for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 
