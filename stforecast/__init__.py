@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stforecast._accessor import register_with_xarray
+from stforecast._proj import load_proj_before_eccodes
 from stforecast._version import __version__
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _HOMES = {
     "write_forecast": "stforecast.product:write_product",
 }
 
+load_proj_before_eccodes()
 register_with_xarray()
 
 

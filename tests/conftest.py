@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import stforecast  # noqa: F401  before a test imports ecCodes, see stforecast/_proj.py
+
 # The same examples in every run, however slow the machine.
 settings.register_profile("stforecast", derandomize=True, deadline=None)
 settings.load_profile("stforecast")

@@ -213,7 +213,9 @@ def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
         name
         for name, coord in first.coords.items()
         if coord.ndim == 0
-        and all(name in part.coords and coord.equals(part[name]) for _, part in parts)
+        and all(
+            name in part.coords and coord.variable.equals(part[name].variable) for _, part in parts
+        )
     }
     aligned = []
     for label, part in parts:

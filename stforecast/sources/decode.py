@@ -60,7 +60,7 @@ def in_blocks(variable: xr.Variable, time: Hashable | None) -> xr.Variable | Non
 
     Numbers packed in 16 bits or fewer are unpacked to float32, which holds them as well.
     """
-    if variable.ndim < 3 or variable.dtype.kind not in "fiu" or variable.chunks is not None:
+    if variable.ndim < 2 or variable.dtype.kind not in "fiu" or variable.chunks is not None:
         return None
     first = time if time in variable.dims else variable.dims[0]
     frame = max(1, variable.size // max(1, variable.sizes[first]))

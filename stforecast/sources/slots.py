@@ -49,7 +49,7 @@ def read_dates(texts: list[str], slots: Slots, where: str) -> NDArray[np.datetim
 
 def _days(numbers: NDArray[Any], where: str) -> NDArray[np.datetime64]:
     stamps = []
-    for text in np.unique([number[:8] for number in numbers]):
+    for text in sorted({str(number[:8]) for number in numbers}):
         try:
             stamps.append((text, np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}", "m")))
         except ValueError:
