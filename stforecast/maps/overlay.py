@@ -5,13 +5,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyproj
 import shapely
 from cartopy.io import shapereader
 from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform
 
 from stforecast.errors import MapError
 
@@ -109,7 +109,9 @@ def _in_degrees(geometries: list[BaseGeometry], crs: pyproj.CRS | None, path: Pa
         return tuple(geometries)
     try:
         to_degrees = pyproj.Transformer.from_crs(crs, _WGS84, always_xy=True)
-        moved = [transform(to_degrees.transform, geometry) for geometry in geometries]
+        moved = shapely.transform(
+            geometries, lambda points: np.column_stack(to_degrees.transform(*points.T))
+        )
     except ProjError as error:
         raise MapError(f"the overlay {path} cannot be brought to degrees: {error}") from error
     return tuple(moved)
