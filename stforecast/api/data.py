@@ -123,7 +123,7 @@ def part_of(store: TensorStore, start: int, stop: int) -> TensorStore:
     if store.path is not None:
         return store
     dataset = store.dataset.isel({names.TIME: slice(max(start, 0), stop)})
-    dataset = dataset.drop_vars(names.VALID_CELLS).load()
+    dataset = dataset.drop_vars(names.VALID_CELLS, errors="ignore").load()
     data = dataset[names.DATA]
     return TensorStore(dataset.assign({names.DATA: data.where(np.isfinite(data))}))
 

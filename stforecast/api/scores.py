@@ -168,7 +168,7 @@ def _training(
     except DataError as error:
         if not needing:
             return 0, store.shape[0]
-        raise DataError(f"{needing[0]} needs observations of its {error}") from error
+        raise DataError(f"{needing[0]} needs its training period: {error}") from error
 
 
 def _opened(forecast: Forecast) -> xr.Dataset:
