@@ -18,14 +18,13 @@ Lines = list[NDArray[np.float64]]
 FOLDER = Path(__file__).parent / "natural_earth"
 _FILES = {
     "coastline": "physical/ne_{}_coastline.shp",
-    "land": "physical/ne_{}_land.shp",
     "borders": "cultural/ne_{}_admin_0_boundary_lines_land.shp",
 }
 
 
 @cache
 def natural_earth(what: str, resolution: Resolution) -> tuple[BaseGeometry, ...]:
-    """Geometries in degrees: ``coastline``, ``land`` or ``borders``."""
+    """Geometries in degrees: ``coastline`` or ``borders``."""
     path = FOLDER / "shapefiles" / "natural_earth" / _FILES[what].format(resolution)
     with closing(shapereader.BasicReader(str(path))) as reader:
         return tuple(reader.geometries())
