@@ -34,7 +34,6 @@ class Budget(Protocol):
     """What the training loop asks of a budget."""
 
     validations: int  # how many fall due within the whole budget
-    validation_seconds: float  # what one costs, as far as known
 
     @property
     def total_steps(self) -> int | None:
@@ -52,6 +51,9 @@ class Budget(Protocol):
     def stepped(self, step: int, elapsed: float, stepping: float) -> None:
         """Step `step` is taken, after `elapsed` seconds in all, `stepping` of them on steps."""
 
+    def validation_costs(self, seconds: float) -> None:
+        """A validation took so long, or will, with all that is written after it."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know: plain values."""
 
@@ -65,7 +67,6 @@ class StepBudget:
     def __init__(self, steps: int, validations: int) -> None:
         self.steps = steps
         self.validations = min(validations, steps)
-        self.validation_seconds = 0.0
 
     @property
     def total_steps(self) -> int | None:
@@ -81,6 +82,9 @@ class StepBudget:
         pass
 
     def stepped(self, step: int, elapsed: float, stepping: float) -> None:
+        pass
+
+    def validation_costs(self, seconds: float) -> None:
         pass
 
     def state_dict(self) -> dict[str, Any]:
@@ -110,6 +114,7 @@ class TimeBudget:
         self.seconds = seconds
         self.validations = validations
         self.validation_seconds = 0.0
+        self._wanted = validations
         self.step_seconds: float | None = None
         self._total: int | None = None
         self._anchor = (0, 0.0)  # a step and its progress; from there to 1 in equal steps
@@ -156,6 +161,10 @@ class TimeBudget:
             self._measure(step, stepping)
             self._plan(step, elapsed)
 
+    def validation_costs(self, seconds: float) -> None:
+        self.validation_seconds = seconds
+        self._next_plan = 0.0  # with the next step
+
     def extend(self, step: int, elapsed: float) -> None:
         """Plan anew after a state of a shorter budget: by `step`, `elapsed` seconds are used."""
         if self._total is not None:
@@ -177,10 +186,8 @@ class TimeBudget:
         assert self.step_seconds is not None
         left = max(self.seconds - elapsed, 0.0)
         first_plan = self._total is None
-        if first_plan and self.validations * self.validation_seconds > self.VALIDATION_PART * left:
-            affordable = int(self.VALIDATION_PART * left / self.validation_seconds)
-            self.validations = max(1, min(self.validations, affordable))
         progress = 0.0 if first_plan else self.progress(step)
+        self.validations = self._affordable()
         validations = math.ceil(self.validations * (1 - progress) - 1e-9)
         left -= validations * self.validation_seconds
         steps = max(int(left / max(self.step_seconds, 1e-9)), 0)
@@ -189,6 +196,17 @@ class TimeBudget:
             progress = step / self._total
         self._anchor = (step, progress)
         self._next_plan = progress + 1 / self.PLANS
+
+    def _affordable(self) -> int:
+        """Validations that cost no more than their part of the time; two where that is too few.
+
+        A first guess of the cost may be far too high, and only a validation in between shows it.
+        """
+        seconds = self.validation_seconds
+        if self._wanted * seconds <= self.VALIDATION_PART * self.seconds:
+            return self._wanted
+        fewest = 2 if seconds <= self.VALIDATION_PART * self.seconds else 1
+        return max(fewest, int(self.VALIDATION_PART * self.seconds / seconds))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -211,6 +229,10 @@ class TimeBudget:
         self._next_plan = float(state["next_plan"])
 
 
-def validations_due(budget: Budget, step: int) -> int:
-    """How many validations have fallen due by `step`, evenly along the progress."""
-    return int(budget.progress(step) * budget.validations + 1e-9)
+def validation_is_due(budget: Budget, step: int, validated: float) -> bool:
+    """Whether a validation is due after `step`; the last one was at the progress `validated`.
+
+    They fall due evenly along the progress, the last of them at the end.
+    """
+    behind = int(validated * budget.validations + 1e-9)
+    return budget.progress(step) * budget.validations >= min(behind + 1, budget.validations) - 1e-9

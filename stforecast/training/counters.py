@@ -20,12 +20,13 @@ class Outcome(Enum):
 class Counters:
     """How far a run has come: plain values that are saved and restored.
 
-    `elapsed` and `stepping` are seconds in all and on steps alone; `best_mse` and `best_step`
-    belong to the weights kept as best, `stale` counts validations since.
+    `validated` is the progress at the last validation. `elapsed` and `stepping` are seconds in all
+    and on steps alone. `best_mse` and `best_step` belong to the weights kept as best, `stale`
+    counts validations since.
     """
 
     step: int = 0
-    validations: int = 0
+    validated: float = 0.0
     best_mse: float = math.inf
     best_step: int = 0
     stale: int = 0

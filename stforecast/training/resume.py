@@ -10,7 +10,6 @@ from stforecast.training.budget import (
     StepBudget,
     TimeBudget,
     parse_duration,
-    validations_due,
 )
 from stforecast.training.counters import Counters
 from stforecast.training.schedules import OPEN_ENDED
@@ -88,8 +87,8 @@ def make_budget(options: TrainingOptions, steps_per_epoch: int) -> Budget:
 def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) -> None:
     """Let a budget go on from the state of the same one, or of a shorter one.
 
-    `counters` are those of the state; where the budget has changed, the validations that have
-    fallen due are counted anew.
+    `counters` are those of the state; where the budget has changed, so has the progress that they
+    have come to.
     """
     step = counters.step
     if isinstance(budget, StepBudget):
@@ -102,7 +101,7 @@ def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) ->
         if changed:
             budget.extend(step, counters.elapsed)
     if changed:
-        counters.validations = validations_due(budget, step)
+        counters.validated = budget.progress(step)
     if changed and budget.done(step):
         raise RunError(
             f"the budget is used up: {step} steps are done in {counters.elapsed:.0f} s; give a "

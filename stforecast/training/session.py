@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from stforecast.training.budget import Budget, validations_due
+from stforecast.training.budget import Budget, validation_is_due
 from stforecast.training.counters import Clock, Counters, Outcome, Snapshot
 from stforecast.training.distributed import Ranks
 from stforecast.training.health import NotFiniteError
@@ -134,7 +134,7 @@ class Session:
     # --- what happens after a step ---------------------------------------------------------------
 
     def _due(self) -> bool:
-        return validations_due(self.budget, self.counters.step) > self.counters.validations
+        return validation_is_due(self.budget, self.counters.step, self.counters.validated)
 
     def _agree(self) -> bool:
         """Whether any process is to stop; the budget learns what the first one's clock says."""
@@ -145,7 +145,7 @@ class Session:
         self._agreed = elapsed
         if counters.step == 1 and self._validator is not None and self.budget.total_steps is None:
             seconds = self._validator.probe(self.module)
-            self.budget.validation_seconds = self._ranks.of_first([seconds])[0]
+            self.budget.validation_costs(self._ranks.of_first([seconds])[0])
             self._clock.other()
         planned = self.budget.total_steps
         self.budget.stepped(counters.step, elapsed, stepping)
@@ -176,7 +176,7 @@ class Session:
                 return self._interrupt()
             if not math.isfinite(scores.mse):
                 raise NotFiniteError("validation loss", counters.step)
-        counters.validations = validations_due(self.budget, counters.step)
+        counters.validated = self.budget.progress(counters.step)
         row = self._row(scores)
         # Without a validation period the last weights are the best that are known.
         best = scores is None or scores.mse < counters.best_mse
@@ -192,7 +192,7 @@ class Session:
             self.outcome = Outcome.STOPPED_EARLY
         self._save(row, best)
         self._reporter.validated(row, self.budget.total_steps, best)
-        self.budget.validation_seconds = self._ranks.of_first([self._clock.other()])[0]
+        self.budget.validation_costs(self._ranks.of_first([self._clock.other()])[0])
         return self.outcome is not Outcome.RUNNING
 
     def _interrupt(self) -> bool:

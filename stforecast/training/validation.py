@@ -36,7 +36,7 @@ class Validator:
         dtype: of autocast; None for float32.
     """
 
-    PROBE_BATCHES = 3
+    PROBE_BATCHES = 2
 
     def __init__(
         self,
@@ -62,10 +62,15 @@ class Validator:
 
     def probe(self, module: TrainingModule) -> float:
         """Seconds that a pass will take, from its first batches."""
-        batches = min(self.PROBE_BATCHES, len(self._loader))
+        batches = iter(self._loader)
         start = monotonic()
-        self._sums(module, islice(self._loader, batches), lambda: False)
-        return (monotonic() - start) * len(self._loader) / max(batches, 1)
+        self._sums(module, islice(batches, 1), lambda: False)
+        timed = min(self.PROBE_BATCHES, len(self._loader) - 1)
+        if timed < 1:
+            return monotonic() - start
+        start = monotonic()  # the first batch is slow, and so not counted
+        self._sums(module, islice(batches, timed), lambda: False)
+        return (monotonic() - start) * len(self._loader) / timed
 
     def _sums(
         self, module: TrainingModule, batches: Iterable[Batch], stop: Callable[[], bool]

@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from stforecast.errors import ConfigError
-from stforecast.training.budget import StepBudget, TimeBudget, parse_duration, validations_due
+from stforecast.training.budget import (
+    Budget,
+    StepBudget,
+    TimeBudget,
+    parse_duration,
+    validation_is_due,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +33,31 @@ def test_durations_that_are_none(text: str) -> None:
 def test_steps() -> None:
     budget = StepBudget(10, validations=4)
     assert [budget.done(step) for step in (0, 9, 10)] == [False, False, True]
-    due = [validations_due(budget, step) for step in range(11)]
-    assert due == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4]
+    assert validated(budget) == [3, 5, 8, 10]
 
 
 def test_never_more_validations_than_steps() -> None:
     budget = StepBudget(3, validations=20)
-    assert [validations_due(budget, step) for step in range(4)] == [0, 1, 2, 3]
+    assert validated(budget) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("steps", [7, 19, 20, 21, 12345])
+@pytest.mark.parametrize("validations", [1, 3, 7])
+def test_all_validations_fall_due_and_the_last_at_the_end(steps: int, validations: int) -> None:
+    due = validated(StepBudget(steps, validations))
+    assert len(due) == validations
+    assert due[-1] == steps
+
+
+def validated(budget: Budget) -> list[int]:
+    """Steps after which a budget in steps has a validation."""
+    steps, last = [], 0.0
+    assert budget.total_steps is not None
+    for step in range(1, budget.total_steps + 1):
+        if validation_is_due(budget, step, last):
+            steps.append(step)
+            last = budget.progress(step)
+    return steps
 
 
 class Run:
@@ -44,7 +68,9 @@ class Run:
         budget: TimeBudget,
         step_seconds: Callable[[int], float],
         validation_seconds: float = 0.0,
+        guess: float = 1.0,
     ) -> None:
+        last = 0.0
         self.budget = budget
         self.progress = [0.0]
         self.validated: list[int] = []
@@ -54,12 +80,14 @@ class Run:
             self.stepping += step_seconds(step)
             self.elapsed += step_seconds(step)
             if step == 1:
-                budget.validation_seconds = validation_seconds
+                budget.validation_costs(guess * validation_seconds)
             budget.stepped(step, self.elapsed, self.stepping)
             self.progress.append(budget.progress(step))
-            if validations_due(budget, step) > len(self.validated):
-                self.validated += [step] * (validations_due(budget, step) - len(self.validated))
+            if validation_is_due(budget, step, last):
+                self.validated.append(step)
+                last = budget.progress(step)
                 self.elapsed += validation_seconds
+                budget.validation_costs(validation_seconds)
             self.steps = step
             if budget.done(step):
                 break
@@ -102,7 +130,15 @@ def test_validations_that_cost_too_much_become_fewer() -> None:
     run = Run(TimeBudget(100, 20), lambda step: 0.1, 10.0)
     assert run.budget.validations == 2
     assert len(run.validated) == 2
+    assert len(Run(TimeBudget(100, 20), lambda step: 0.1, 60.0).validated) == 1
     assert run.elapsed == pytest.approx(100, rel=0.1)
+
+
+@pytest.mark.parametrize("guess", [0.1, 0.5, 3.0, 10.0])
+def test_a_wrong_guess_of_what_validations_cost(guess: float) -> None:
+    run = Run(TimeBudget(100, 20), lambda step: 0.1, 1.0, guess)
+    assert run.elapsed == pytest.approx(100, rel=0.05)
+    assert len(run.validated) >= 10
 
 
 def test_steps_longer_than_the_time_end_after_one() -> None:
@@ -119,7 +155,7 @@ def test_few_long_steps() -> None:
 def test_goes_on_from_its_state() -> None:
     first = TimeBudget(100, 20)
     first.start(0, 0.0)
-    first.validation_seconds = 0.5
+    first.validation_costs(0.5)
     for step in range(1, 201):
         first.stepped(step, 0.1 * step, 0.1 * step)
     second = TimeBudget(100, 20)
@@ -129,7 +165,7 @@ def test_goes_on_from_its_state() -> None:
     assert [second.progress(s) for s in range(200, 800)] == [
         first.progress(s) for s in range(200, 800)
     ]
-    assert validations_due(second, 400) == validations_due(first, 400)
+    assert validation_is_due(second, 400, 0.4) == validation_is_due(first, 400, 0.4)
 
 
 def test_extended() -> None:
