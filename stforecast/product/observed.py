@@ -51,6 +51,13 @@ class Observed:
                 f"the forecast of {variable} has a dimension {missing[0]} that the observations "
                 f"lack; select one value of it or average over it"
             )
+        for dim in self.further:
+            sizes = forecast.sizes[dim], self._observations.sizes[dim]
+            if sizes[0] != sizes[1]:
+                raise DataError(
+                    f"the forecast has {sizes[0]} of the dimension {dim}, the observations have "
+                    f"{sizes[1]}; select the same ones"
+                )
         grid = grid_of(forecast, variable, (*times, *self.further))
         field = self._observations[variable]
         single = [

@@ -111,6 +111,9 @@ def _check_against(
 ) -> None:
     dims = (names.INIT_TIME, names.LEAD_TIME, *observed.further)
     compare_grids(observed.grid, grid_of(product, variable, dims), main_name, name)
+    for dim in observed.further:
+        if product.sizes[dim] != main.sizes[dim]:
+            raise DataError(f"{main_name} and {name} differ in the length of {dim}")
     kinds = [p[names.LEAD_TIME].dtype.kind == "m" for p in (main, product)]
     if kinds[0] != kinds[1]:
         raise DataError(

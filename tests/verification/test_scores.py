@@ -204,6 +204,8 @@ def test_sequences_are_scored_together():
     )
     scores = verify(forecast, store.observations(), area_weighted=False)
     assert value(scores, "rmse") == pytest.approx(np.sqrt(14 / 3), rel=1e-5)
+    with pytest.raises(DataError, match="2 of the dimension video"):
+        verify(forecast.isel(video=[0, 1]), store.observations())
 
 
 def test_several_forecasts_side_by_side_on_common_times():
