@@ -174,7 +174,7 @@ def test_files_that_are_no_forecast(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         open_product(tmp_path / "empty.nc")
     (tmp_path / "text.nc").write_text("thesis")
-    with pytest.raises(DataError, match="cannot be read as NetCDF or Zarr"):
+    with pytest.raises(DataError, match="is neither NetCDF nor Zarr"):
         open_product(tmp_path / "text.nc")
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="cannot be read as NetCDF or Zarr"):
