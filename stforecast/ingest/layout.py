@@ -94,6 +94,11 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
             "the grid has no known place on earth; give its edges in data.grid for maps with "
             "coastlines and for area-weighted scores"
         )
+    if grid.grid_mapping is not None and grid.crs is None:
+        notes.append(
+            f"the coordinate system that {grid.grid_mapping} describes is none that PROJ can read, "
+            "so it is kept as it is and not used"
+        )
     result = _canonical(fields, dataset, notes)
     if options.region is not None:
         part = cut(grid, options.region, notes)

@@ -88,6 +88,15 @@ def test_the_crs_is_known():
     assert any("no known place" in note for note in plain.notes)
 
 
+def test_a_crs_that_cannot_be_read_is_kept_and_told():
+    source = zoo.bounds_and_mapping()
+    source["crs"].attrs = {"grid_mapping_name": "of_my_own"}
+    layout = lay_out(source)
+    assert layout.grid.grid_mapping == "crs"
+    assert layout.grid.crs is None
+    assert any("none that PROJ can read" in note for note in layout.notes)
+
+
 def test_in_memory_values_are_not_copied_and_lazy_ones_stay_lazy(tmp_path):
     source = zoo.ascending()
     assert np.shares_memory(lay_out(source).dataset.t.values, source.t.values)

@@ -1,0 +1,88 @@
+"""What every source must keep; a new one needs a line in SAMPLES."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from stforecast import names
+from stforecast.errors import DataError
+from stforecast.ingest.layout import lay_out
+from stforecast.options import DataOptions
+from stforecast.sources import SOURCES, find_source, open_source
+
+HOURS = np.datetime64("2020-01-01", "ns") + np.arange(24) * np.timedelta64(1, "h")
+# Out of order and with one time twice: a source hands on what it finds.
+ORDER = [5, 3, 3, *range(6, 24), 0, 1, 2, 4]
+VALUES = np.random.default_rng(0).normal(size=(24, 3, 4)).round(3)
+
+
+def _netcdf(path: Path) -> None:
+    xr.Dataset({"t": (("time", "lat", "lon"), VALUES)}, coords={"time": HOURS}).isel(
+        time=ORDER
+    ).to_netcdf(path)
+
+
+def _deepst(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["data"] = VALUES[ORDER][:, None]
+        file["date"] = [f"20200101{hour:02d}".encode() for hour in ORDER]
+
+
+SAMPLES: dict[str, Callable[[Path], None]] = {"netcdf": _netcdf, "deepst": _deepst}
+
+
+@pytest.fixture(params=list(SOURCES))
+def sample(request, tmp_path) -> tuple[str, Path]:
+    path = tmp_path / "data.bin"
+    SAMPLES[request.param](path)
+    return request.param, path
+
+
+def test_it_is_found_from_the_content_of_its_file(sample):
+    name, path = sample
+    assert find_source([path]) == name
+
+
+def test_it_is_lazy_and_mends_nothing(sample):
+    _, path = sample
+    dataset = open_source([path])
+    (variable,) = dataset.data_vars.values()
+    assert variable.chunks is not None
+    np.testing.assert_array_equal(dataset.time.values, HOURS[ORDER])
+    np.testing.assert_allclose(variable.values, VALUES[ORDER])
+    assert dataset.encoding[names.SOURCE_FILES] == [str(path)]
+    layout = lay_out(dataset)
+    np.testing.assert_array_equal(layout.dataset.time.values, HOURS[ORDER])
+
+
+def test_it_leaves_nothing_beside_the_file_and_does_not_hold_it(sample):
+    _, path = sample
+    before = path.read_bytes()
+    open_source([path]).load().close()
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7])
+def test_a_truncated_file_is_told_in_one_sentence(sample, share):
+    name, path = sample
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError) as caught:
+        open_source([path], DataOptions(reader=name)).load()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_foreign_file_is_told_in_one_sentence(sample):
+    name, path = sample
+    path.write_bytes(b"time,value\n2020-01-01,1\n" * 100)
+    assert not SOURCES[name].recognises(path)
+    with pytest.raises(DataError) as caught:
+        open_source([path], DataOptions(reader=name))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
