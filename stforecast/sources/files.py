@@ -2,6 +2,7 @@
 
 import glob
 import importlib.util
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def is_zarr(path: Path) -> bool:
     return any(
         (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
     )
+
+
+def is_zarr_array(path: Path) -> bool:
+    """Whether a Zarr folder is an array by itself, without the names and coordinates of a group."""
+    described = path / "zarr.json"
+    if described.is_file():
+        try:
+            return bool(json.loads(described.read_text())["node_type"] == "array")
+        except (OSError, ValueError, KeyError, TypeError):
+            return False  # broken, which is for its reader to say
+    return (path / ".zarray").is_file()
 
 
 def _beside(path: Path) -> str:

@@ -13,6 +13,7 @@ from stforecast.sources.base import Location
 from stforecast.sources.classic import missing_bytes
 from stforecast.sources.combine import combine
 from stforecast.sources.decode import decode_arguments, quietly, tidy
+from stforecast.sources.files import is_zarr_array
 from stforecast.sources.grib import open_grib
 from stforecast.sources.sniff import kind_of, why_not
 
@@ -42,6 +43,8 @@ def _open(location: Location) -> xr.Dataset:
         return open_grib(Path(location))
     if kind == "netcdf3":
         _check_whole(Path(location))
+    if kind == "zarr" and is_zarr_array(Path(location)):
+        raise DataError(f"{location} is a single Zarr array; name the group that it lies in")
     remote_zarr = kind == "remote" and str(location).rstrip("/").endswith(".zarr")
     engine = "zarr" if kind == "zarr" or remote_zarr else "netcdf4"
     dataset = _read(location, engine)
@@ -65,7 +68,11 @@ def _read(location: Location, engine: str, **arguments: Any) -> xr.Dataset:
                     raise
                 # units that only our own reader knows, such as months since 1960-01-01
                 return xr.open_dataset(location, **{**arguments, "decode_times": False})
+        except ImportError as error:  # a package for that kind of address
+            raise DataError(f"{location} cannot be read: {_reason(error)}") from None
         except _BROKEN as error:
+            if isinstance(location, str):
+                raise DataError(f"{location} cannot be read: {_reason(error)}") from None
             raise DataError(
                 f"{location} is broken, perhaps truncated ({_reason(error)}); get it again"
             ) from None

@@ -112,6 +112,31 @@ def test_truncated_netcdf(tmp_path, form):
             open_source([path]).t.values  # noqa: B018
 
 
+def test_zarr_that_is_none(tmp_path):
+    import zarr
+
+    zarr.save_array(tmp_path / "array.zarr", np.zeros((3, 4)))
+    with pytest.raises(DataError, match="is a single Zarr array"):
+        open_source([tmp_path / "array.zarr"])
+    (tmp_path / "broken.zarr").mkdir()
+    (tmp_path / "broken.zarr" / "zarr.json").write_text("{")
+    with pytest.raises(DataError, match="is broken, perhaps truncated"):
+        open_source([tmp_path / "broken.zarr"])
+
+
+def test_addresses(tmp_path):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[Cc]onsolidated.*")
+        zoo.ascending().to_zarr("memory://record.zarr")
+    dataset = open_source(["memory://record.zarr"])
+    np.testing.assert_array_equal(dataset.t, zoo.ascending().t)
+    assert dataset.encoding[names.SOURCE_FILES] == []
+    with pytest.raises(DataError, match=r"memory://nothing\.zarr cannot be read"):
+        open_source(["memory://nothing.zarr"])
+
+
 def test_readers(record, tmp_path):
     assert find_source([record]) == "netcdf"
     with pytest.raises(ConfigError, match="no reader 'excel'; there are deepst, netcdf"):
