@@ -81,6 +81,13 @@ class Covariates:
     future: Tensor | None = None
     static: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> Covariates:
+        """The same on a device."""
+        moved = {
+            kind: None if value is None else value.to(device) for kind, value in vars(self).items()
+        }
+        return Covariates(**moved)
+
 
 # Lets torch.export and torch.compile take apart the arguments of a model.
 torch.utils._pytree.register_dataclass(Covariates)

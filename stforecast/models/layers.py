@@ -4,6 +4,7 @@ The convolutions know whether columns go round the globe. Circular padding is do
 so that the parameters, their names and their shapes are those of the plain layers.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -87,6 +88,12 @@ def norm_layer(norm: Norm, channels: int, groups: int) -> nn.Module:
 def activation_layer(activation: Activation) -> nn.Module:
     # Not in place: the input is kept for the norm's gradient anyway.
     return nn.LeakyReLU(0.2) if activation == "leaky_relu" else nn.SiLU()
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off where x is: for a last layer and what follows it."""
+    # Tensors without data, on which costs are counted, know no autocast.
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 class DropPath(nn.Module):

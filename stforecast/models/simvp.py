@@ -27,6 +27,7 @@ from stforecast.models.layers import (
     Norm,
     activation_layer,
     crop_from_multiple,
+    full_precision,
     norm_layer,
     pad_to_multiple,
 )
@@ -250,7 +251,7 @@ class SimVP(Forecaster):
         z = self.hid(z)  # (B, T' hid_S, h, w)
         z = z.unflatten(1, (T_out, -1)).flatten(0, 1)  # (B T', hid_S, h, w)
         y = self.dec(z, skips)  # (B T', hid_S, H, W)
-        with torch.autocast(y.device.type, enabled=False):
+        with full_precision(y):
             y = self.readout(y.float())  # (B T', C, H, W)
         y = crop_from_multiple(y, self.multiple, H, W)
         forecast: Tensor = y.unflatten(0, (B, T_out))  # (B, T', C, H, W)

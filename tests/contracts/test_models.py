@@ -284,7 +284,12 @@ def test_an_unknown_setting_is_refused(name: str) -> None:
         make(name, SHAPES["plain"], colour=1)
 
 
+# torch's compiler imports parts of torch that torch has deprecated
+torch_itself = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+
+
 @pytest.mark.slow
+@torch_itself
 @every_system
 def test_compiles(name: str) -> None:
     shape = SHAPES["all covariates"]
@@ -298,6 +303,7 @@ def test_compiles(name: str) -> None:
 
 
 @pytest.mark.slow
+@torch_itself
 @pytest.mark.parametrize("shape", [SHAPES["all covariates"], SHAPES["odd globe"]], ids=str)
 @every_system
 def test_exports(name: str, shape: SampleShape) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stforecast.models.base import SampleShape
-from stforecast.models.published.weights import Rolled, count, load, most_common, shapes, size
+from stforecast.models.published.weights import Rolled, count, kernels, load, most_common, size
 from stforecast.models.registry import create_model
 
 _RENAMED = [
@@ -45,59 +45,44 @@ def openstl_simvp_inception(weights: dict[str, Tensor], spec: Mapping[str, Any])
 
 
 def _simvp(weights: dict[str, Tensor], spec: Mapping[str, Any], **variant: Any) -> nn.Module:
-    # widths and depths
-    hid_S = size(
-        spec,
-        "hid_S",
-        most_common(s[0] for s in shapes(weights, r"enc\.enc\.\d+\.conv\.conv\.weight")),
-    )
-    reduced = most_common(s[0] for s in shapes(weights, r"hid\.enc\.\d+\.conv1\.weight"))
-    outer = most_common(s[0] for s in shapes(weights, r"hid\.enc\.\d+\.layers\.\d+\.norm\.weight"))
-    hid_T = size(spec, "hid_T", outer)
+    enc = kernels(weights, r"enc\.enc\.\d+\.conv\.conv\.weight")
+    dec = kernels(weights, r"dec\.dec\.\d+\.conv\.conv(\.0)?\.weight")
+    first = kernels(weights, r"hid\.enc\.0\.conv1\.weight")
+    reduce = kernels(weights, r"hid\.\w+\.\d+\.conv1\.weight")
+    branches = kernels(weights, r"hid\.\w+\.\d+\.layers\.\d+\.conv\.weight")
+    readout = kernels(weights, r"dec\.readout\.weight")
+
+    hid_S = size(spec, "hid_S", most_common(out for out, *_ in enc))
+    hid_T = size(spec, "hid_T", most_common(out for out, *_ in branches))
     N_T = size(spec, "N_T", count(weights, r"hid\.enc\.(\d+)\."))
-    in_steps = size(
-        spec,
-        "in_steps",
-        most_common(s[1] // hid_S for s in shapes(weights, r"hid\.enc\.0\.conv1\.weight")),
-    )
-    channels = size(
-        spec, "channels", most_common(s[0] for s in shapes(weights, r"dec\.readout\.weight"))
-    )
+    in_steps = size(spec, "in_steps", most_common(c_in // hid_S for _, c_in, *_ in first))
+    out_steps = size(spec, "out_steps", in_steps)
+    channels = size(spec, "channels", most_common(out for out, *_ in readout))
+    # Any size will do where the spec tells none: the parameters do not know the grid.
+    grid = size(spec, "height", 1), size(spec, "width", 1)
 
-    # kernels and groups, which a spec need not tell
-    def kernel(pattern: str, default: int) -> int:
-        return most_common(s[-1] for s in shapes(weights, pattern)) or default
-
-    branches = count(weights, r"hid\.enc\.\d+\.layers\.(\d+)\.") or 0
-    per_group = most_common(
-        s[1] for s in shapes(weights, r"hid\.\w+\.\d+\.layers\.\d+\.conv\.weight")
-    )
-    shape = SampleShape(
-        in_steps,
-        in_steps,
-        channels,
-        size(spec, "height", 1),
-        size(spec, "width", 1),
-    )
+    per_group = most_common(c_in for _, c_in, *_ in branches)
+    reduced = most_common(out for out, *_ in reduce)
+    groups = reduced // per_group if reduced and per_group else None
+    incep_kernels = [
+        most_common(k for *_, k in kernels(weights, rf"hid\.\w+\.\d+\.layers\.{i}\.conv\.weight"))
+        for i in range(count(weights, r"hid\.\w+\.\d+\.layers\.(\d+)\.") or 0)
+    ]
     model = create_model(
         "simvp",
-        shape,
+        SampleShape(in_steps, in_steps, channels, *grid),
         hid_S=hid_S,
         hid_T=hid_T,
         N_T=N_T,
-        spatio_kernel_enc=kernel(r"enc\.enc\.\d+\.conv\.conv\.weight", 3),
-        spatio_kernel_dec=kernel(r"dec\.dec\.\d+\.conv\.conv(\.0)?\.weight", 3),
-        incep_kernels=[
-            kernel(rf"hid\.\w+\.\d+\.layers\.{i}\.conv\.weight", 3) for i in range(branches)
-        ]
-        or [3, 5, 7, 11],
-        groups=reduced // per_group if reduced and per_group else spec.get("groups", 8),
+        spatio_kernel_enc=size(spec, "spatio_kernel_enc", most_common(k for *_, k in enc) or 3),
+        spatio_kernel_dec=size(spec, "spatio_kernel_dec", most_common(k for *_, k in dec) or 3),
+        incep_kernels=[kernel or 3 for kernel in incep_kernels] or [3, 5, 7, 11],
+        groups=groups or size(spec, "groups", 8),
         **variant,
     )
-    # With N_T = 1 both make two units each way and use the first.
+    # With N_T = 1 the public code makes two units each way and uses the first.
     ignored = [r"hid\.(enc|dec)\.1\..*"] if N_T == 1 else []
     load(model, weights, _public_name, ignored)
-    out_steps = size(spec, "out_steps", in_steps)
     return model if out_steps == in_steps else Rolled(model, out_steps)
 
 

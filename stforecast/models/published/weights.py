@@ -15,16 +15,17 @@ _MANY = 12
 
 def without_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Take off what wrappers put in front of every name (``module.``, ``model.``)."""
-    plain = dict(weights)
+    plain = {name: torch.as_tensor(value) for name, value in weights.items()}
     for prefix in ("module.", "model.", "module."):
         if plain and all(name.startswith(prefix) for name in plain):
             plain = {name.removeprefix(prefix): value for name, value in plain.items()}
     return plain
 
 
-def shapes(weights: Mapping[str, Tensor], pattern: str) -> list[tuple[int, ...]]:
-    """Shapes of the weights whose whole name matches a pattern."""
-    return [tuple(value.shape) for name, value in weights.items() if re.fullmatch(pattern, name)]
+def kernels(weights: Mapping[str, Tensor], pattern: str) -> list[tuple[int, int, int, int]]:
+    """Shapes (out, in, rows, columns) of the convolutions whose whole name matches a pattern."""
+    found = [value.shape for name, value in weights.items() if re.fullmatch(pattern, name)]
+    return [(s[0], s[1], s[2], s[3]) for s in found if len(s) == 4]
 
 
 def count(weights: Mapping[str, Tensor], pattern: str) -> int | None:
