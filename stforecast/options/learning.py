@@ -29,13 +29,16 @@ class TrainingOptions(Options):
     max_time: str | None = Field(
         None, description="budget in time (10min), turned into steps by timing the first ones"
     )
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, description="samples of one step, of all devices together")
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
     warmup: float = Field(
-        0.1, ge=0, lt=1, description="part of the budget in which the learning rate rises"
+        0.1,
+        ge=0,
+        lt=1,
+        description="part of the budget in which the learning rate rises; a constant one does not",
     )
     loss: Literal["mse", "mae", "mse+mae", "huber"] = "mse"
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm; null for none")
@@ -45,10 +48,10 @@ class TrainingOptions(Options):
     validations: int = Field(
         20,
         ge=1,
-        description="how often within the budget to validate",
+        description="how often within the budget to validate; at least once, at its end",
     )
     precision: Literal["auto", "float32", "bf16", "float16"] = Field(
-        "auto", description="auto: bf16 where the hardware has it"
+        "auto", description="auto: bf16 where the hardware has it and is faster for it"
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     devices: int = Field(1, ge=1, description="processes, each with a device of its own")

@@ -108,7 +108,6 @@ def train(
         job = Job(store, run, card, windows, split, training, hardware, matters, resume)
         units = [channel.units for channel in store.meta.channels]
         reporter = make_reporter(progress, notify, store.channels, units)
-        _introduce(plan, card, hardware, reporter)
         return _run(job, plan, state, reporter)
     finally:
         run.abandon()
@@ -118,6 +117,7 @@ def _run(job: Job, plan: Plan, state: dict[str, Any] | None, reporter: Reporter)
     """Train in this process, or in as many as there are devices; the card as it then is."""
     stop = StopRequest()
     try:
+        _introduce(plan, job.card, job.hardware, reporter)
         if job.hardware.devices > 1:
             result = launch(job, reporter, stop)
         else:
@@ -127,6 +127,8 @@ def _run(job: Job, plan: Plan, state: dict[str, Any] | None, reporter: Reporter)
             result = fit(job, plan, Ranks(), reporter, stop, state)
     except NotFiniteError as error:
         raise RunError(_not_finite(error, job)) from error
+    finally:
+        reporter.close()
     card = RunCard.read(job.run.folder)
     if result.outcome is Outcome.INTERRUPTED:
         raise Interrupted(f"interrupted after {result.step} steps; go on with --resume")

@@ -12,9 +12,11 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
+from stforecast.card import RunCard
 from stforecast.models import create_model
 from stforecast.training.distributed import Ranks
 from stforecast.training.job import Job, Result
+from stforecast.training.logs import Best
 from stforecast.training.losses import pointwise_loss
 from stforecast.training.module import TrainingModule
 from stforecast.training.plan import Plan
@@ -60,7 +62,7 @@ def fit(
             raise KeyboardInterrupt from error
         finally:
             session.close()
-        reporter.finish(session.best_row)
+        reporter.finish(session.best)
         return Result(session.outcome, session.counters.step)
 
 
@@ -130,7 +132,16 @@ def _session(
         session.load_state_dict(state["session"])
         load_budget(session.budget, state["session"]["budget"], session.counters)
         train.load_state_dict(state["loader"])
+        session.best = _best(job.card)
     return session, _Stream(train)
+
+
+def _best(card: RunCard) -> Best | None:
+    """What the card has of the best weights."""
+    scores, step = card.scores.get("validation"), card.training.best_step
+    if scores is None or step is None:
+        return None
+    return Best(step, scores["model"], scores["persistence"])
 
 
 def _trainer(job: Job, ranks: Ranks, driver: "_Driver") -> pl.Trainer:

@@ -20,7 +20,7 @@ from stforecast.errors import RunError
 from stforecast.training.counters import Outcome
 from stforecast.training.health import NotFiniteError
 from stforecast.training.job import Job, Result
-from stforecast.training.logs import Row
+from stforecast.training.logs import Best, Row
 from stforecast.training.progress import Reporter
 from stforecast.training.signals import StopRequest
 
@@ -114,8 +114,8 @@ def _tell(reporter: Reporter, message: dict[str, Any]) -> None:
         row, total, best = message["validated"]
         reporter.validated(Row(**row), total, best)
     elif "finish" in message:
-        row = message["finish"]
-        reporter.finish(None if row is None else Row(**row))
+        best = message["finish"]
+        reporter.finish(None if best is None else Best(**best))
 
 
 def _start(rank: int, world_size: int, port: int) -> "subprocess.Popen[bytes]":

@@ -50,6 +50,15 @@ class Row:
         return values | {"seconds": round(self.seconds, 3)}
 
 
+@dataclass(frozen=True)
+class Best:
+    """The weights kept as best: their step, and their scores as a :class:`Row` has them."""
+
+    step: int
+    rmse: dict[str, float | None]
+    persistence_rmse: dict[str, float | None]
+
+
 class MetricsFile:
     """metrics.csv: one line per validation, rewritten whole so that it is never half a line."""
 
@@ -137,8 +146,8 @@ class TensorBoardLog:
             self._writer.close()
 
 
-def score_words(names: Sequence[str], units: Sequence[str | None], row: Row) -> str:
-    """The scores of a row beside persistence, as part of a sentence."""
+def score_words(names: Sequence[str], units: Sequence[str | None], row: Row | Best) -> str:
+    """The scores beside persistence, as part of a sentence."""
     parts = []
     for name, unit in zip(names, units, strict=True):
         score, reference = row.rmse.get(name), row.persistence_rmse.get(name)

@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from stforecast.training.logs import Row, score_words
+from stforecast.training.logs import Best, Row, score_words
 
 Notify = Callable[[str], None]
 
@@ -33,8 +33,11 @@ class Reporter(Protocol):
     def validated(self, row: Row, total: int | None, best: bool) -> None:
         """The run was scored."""
 
-    def finish(self, row: Row | None) -> None:
-        """Nothing more comes; `row` holds the scores of the best weights."""
+    def finish(self, best: Best | None) -> None:
+        """The training has ended well; None where nothing was scored."""
+
+    def close(self) -> None:
+        """Nothing more comes, however it ended."""
 
 
 class Lines:
@@ -60,14 +63,19 @@ class Lines:
             parts.append(f"validation RMSE {scores}" + (", best so far" if best else ""))
         self.notify("; ".join(parts))
 
-    def finish(self, row: Row | None) -> None:
-        scores = score_words(self._names, self._units, row) if row is not None else ""
-        if scores:
-            self.notify(f"best weights: validation RMSE {scores}")
+    def finish(self, best: Best | None) -> None:
+        scores = score_words(self._names, self._units, best) if best is not None else ""
+        if best is not None and scores:
+            self.notify(f"best weights, of step {best.step}: validation RMSE {scores}")
+
+    def close(self) -> None:
+        pass
 
 
 class Bar:
     """One line on a terminal, and a table at the end."""
+
+    VARIABLES = 2  # whose scores the line shows
 
     def __init__(
         self,
@@ -104,21 +112,26 @@ class Bar:
         self._progress.update(self._task, completed=step, total=total, news=news)
 
     def validated(self, row: Row, total: int | None, best: bool) -> None:
-        scores = score_words(self._names, self._units, row)
+        # A line holds few of them; the table at the end has all.
+        few = slice(self.VARIABLES)
+        scores = score_words(self._names[few], self._units[few], row)
         self._scores = f", RMSE {scores}" if scores else ""
 
-    def finish(self, row: Row | None) -> None:
+    def finish(self, best: Best | None) -> None:
         self._progress.stop()
-        if row is None or not row.rmse:
+        if best is None:
             return
-        table = Table(title=f"validation RMSE of the best weights (step {row.step})")
+        table = Table(title=f"validation RMSE of the best weights (step {best.step})")
         for column in ("variable", "units", "model", "persistence", "skill"):
             table.add_column(column, justify="left" if column in ("variable", "units") else "right")
         for name, unit in zip(self._names, self._units, strict=True):
-            score, reference = row.rmse.get(name), row.persistence_rmse.get(name)
+            score, reference = best.rmse.get(name), best.persistence_rmse.get(name)
             skill = None if score is None or not reference else 1 - score / reference
             table.add_row(name, unit or "", _number(score), _number(reference), _number(skill))
         self._console.print(table)
+
+    def close(self) -> None:
+        self._progress.stop()
 
 
 def make_reporter(

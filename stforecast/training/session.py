@@ -9,7 +9,7 @@ from stforecast.training.budget import Budget, validation_is_due
 from stforecast.training.counters import Clock, Counters, Outcome, Snapshot
 from stforecast.training.distributed import Ranks
 from stforecast.training.health import NotFiniteError
-from stforecast.training.logs import Row
+from stforecast.training.logs import Best, Row
 from stforecast.training.module import TrainingModule
 from stforecast.training.progress import Reporter
 from stforecast.training.recorder import Recorder
@@ -48,7 +48,7 @@ class Session:
         self.budget = budget
         self.counters = Counters()
         self.outcome = Outcome.RUNNING
-        self.best_row: Row | None = None
+        self.best: Best | None = None
         self._schedule = schedule
         self._validator = validator
         self._recorder = recorder
@@ -183,7 +183,8 @@ class Session:
         if best:
             counters.best_mse = math.inf if scores is None else scores.mse
             counters.best_step, counters.stale = counters.step, 0
-            self.best_row = row
+            if scores is not None:
+                self.best = Best(row.step, row.rmse, row.persistence_rmse)
         else:
             counters.stale += 1
         if self.budget.done(counters.step):

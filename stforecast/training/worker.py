@@ -18,7 +18,7 @@ from stforecast.training.files import read_state
 from stforecast.training.fit import fit
 from stforecast.training.health import NotFiniteError
 from stforecast.training.job import Job
-from stforecast.training.logs import Row
+from stforecast.training.logs import Best, Row
 from stforecast.training.plan import make_plan
 from stforecast.training.runfolder import STATE
 from stforecast.training.signals import StopRequest
@@ -57,8 +57,11 @@ class Remote:
     def validated(self, row: Row, total: int | None, best: bool) -> None:
         self._say(validated=[dataclasses.asdict(row), total, best])
 
-    def finish(self, row: Row | None) -> None:
-        self._say(finish=None if row is None else dataclasses.asdict(row))
+    def finish(self, best: Best | None) -> None:
+        self._say(finish=None if best is None else dataclasses.asdict(best))
+
+    def close(self) -> None:
+        pass
 
 
 def main() -> int:

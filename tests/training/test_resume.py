@@ -59,6 +59,7 @@ def test_interrupted_and_resumed_is_the_same_to_the_last_bit(
     assert resumed.training.interrupted is None
     assert f"going on after step {step}" in trainer.lines
     assert resumed.scores == RunCard.read(whole.folder).scores
+    assert trainer.lines[-1] == whole.lines[-1]
 
 
 def test_interrupted_twice(trainer: Trainer, whole: Trainer, interrupt_after: Arrange) -> None:
