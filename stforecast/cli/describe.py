@@ -209,6 +209,8 @@ def _table(rows: Rows) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
+    before = ""
     for what, value in rows:
-        table.add_row(what, value)
+        table.add_row("" if what == before else what, value)
+        before = what
     return table

@@ -1,13 +1,19 @@
 """`stforecast new`: an experiment file filled from the data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stforecast.cli.options import TakesFiles, files_option, talk_options
 from stforecast.cli.session import Session
-from stforecast.config import experiment_of, experiment_preset, experiment_presets, safe_name
+from stforecast.config import (
+    experiment_of,
+    experiment_preset,
+    experiment_presets,
+    load_experiment,
+    safe_name,
+)
 from stforecast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,11 +58,11 @@ def command(
     overwrite: bool,
     overrides: tuple[str, ...],
 ) -> None:
-    """Write the experiment file NAME.yaml, commented and filled from data files.
+    """Write an experiment file filled from data files.
 
-    Variables with their units, grid, time step and calendar come from the files; periods of
-    training, validation and test, and windows that suit the step, are suggested. The file is yours
-    to change.
+    It is NAME.yaml, with a comment on every choice. Variables with their units, grid, time step and
+    calendar come from the files; periods of training, validation and test, and windows that suit
+    the step, are suggested. The file is yours to change.
     """
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if path.exists() and not overwrite:
@@ -66,7 +72,8 @@ def command(
         raise ConfigError(f"--set {foreign[0]}: new takes keys of data; change the rest in {path}")
     base = None if preset is None else experiment_preset(preset).read_text(encoding="utf-8")
     given = list(files)
-    tree = {"name": safe_name(path.stem), "data": {"files": given}}
+    known = {} if preset is None else _known_of_channels(given, preset)
+    tree = {"name": safe_name(path.stem), "data": {**known, "files": given}}
     experiment = experiment_of(tree, overrides, str(path))
     record = _look(given, experiment.data)
     from stforecast.cli.template import as_patterns, experiment_text, relative_to
@@ -82,6 +89,21 @@ def command(
         beside.write_text(text, encoding="utf-8")
     click.echo(f"Experiment file: {path}")
     session.say(f"Next: stforecast ingest -c {path}")
+
+
+def _known_of_channels(files: list[str], preset: str) -> dict[str, Any]:
+    """What a preset knows of channels that have no names in the files, and of their clock."""
+    from stforecast.sources import find_source
+
+    if find_source(files) != "deepst":
+        return {}
+    data = load_experiment(experiment_preset(preset)).experiment.data
+    if not all(variable.index is not None for variable in (data.variables or {}).values()):
+        return {}
+    known: dict[str, Any] = data.model_dump(
+        include={"variables", "timezone", "slots"}, exclude_none=True
+    )
+    return known
 
 
 def _look(files: list[str], options: "DataOptions") -> "Record":

@@ -68,11 +68,12 @@ def command(
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Draw maps of a forecast, with observation and error where they are known.
+    """Draw maps of a forecast, beside what was observed.
 
     FORECAST is a file in NetCDF or Zarr. Without it, the experiment's forecast is drawn, and of its
-    hindcast of the test period (made by verify) the last initial time that has observations.
-    Coastlines and borders come with the package; maps.overlay draws your own lines.
+    hindcast of the test period (made by verify) the last initial time that has observations. Below
+    the forecast stand the observation and the error, where they are known. Coastlines and borders
+    come with the package; maps.overlay draws your own lines.
     """
     own_data = None if forecast is None else safe_name(Path(forecast).stem)
     study = open_study(session, config, overrides, own_data=own_data)

@@ -171,7 +171,7 @@ def _variable(channel: ChannelMeta, record: Record, options: DataOptions) -> lis
     if record.is_traffic:
         values.setdefault("index", record.channels.index(channel))
         values.setdefault("minimum", 0)
-    words = channel.long_name or channel.standard_name or ""
+    words = "" if "long_name" in values else channel.long_name or channel.standard_name or ""
     units = f"in {channel.units}" if channel.units else "without units: add units: here"
     comment = ", ".join(part for part in (words, units) if part)
     return [f"    {yaml_scalar(channel.name)}: {_inline(values)}   # {comment}"]

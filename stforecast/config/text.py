@@ -79,6 +79,8 @@ def parse_value(text: str, where: str) -> Any:
 
 def yaml_scalar(value: Any) -> str:
     """A plain value as YAML that reads back as itself, also between brackets; quoted if need be."""
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     if not isinstance(value, str):
         return json.dumps(value)
     try:

@@ -1,11 +1,16 @@
 """The whole way through the command line."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import xarray as xr
 
-from tests.end_to_end.conftest import Workspace
+from stforecast.config import load_experiment
+from tests.end_to_end.conftest import Workspace, small_dataset
 
 QUICK = [
     *("--set", "training.max_steps=4"),
@@ -130,3 +135,53 @@ def test_new_from_each_preset(workspace, preset):
     text = Path("studies/mine.yaml").read_text()
     assert "- ../small.nc" in text
     workspace.works("ingest", "-c", "studies/mine.yaml", "--dry-run")
+
+
+def test_new_knows_the_channels_of_a_preset(workspace):
+    dates = [f"201301{day:02d}{hour:02d}".encode() for day in range(1, 9) for hour in range(24)]
+    with h5py.File("taxi.h5", "w") as file:
+        file["data"] = np.ones((len(dates), 2, 4, 3))
+        file["date"] = np.array(dates)
+    workspace.works("new", "taxi", "--data", "taxi.h5", "--from", "taxinyc")
+    data = load_experiment("taxi.yaml").experiment.data
+    assert list(data.variables or {}) == ["departures", "arrivals"]
+    assert data.timezone == "America/New_York"
+    workspace.works("ingest", "-c", "taxi.yaml")
+    workspace.works("new", "bare", "--data", "taxi.h5")
+    assert "hour_of_week" in Path("bare.yaml").read_text()
+
+
+def test_several_files_of_a_pattern(workspace):
+    dataset = small_dataset()
+    for index, part in enumerate((slice(0, 24), slice(24, 48), slice(48, 72))):
+        dataset.isel(time=part).to_netcdf(f"part{index}.nc")
+    parts = sorted(str(path) for path in Path().glob("part*.nc"))
+    workspace.works("new", "many", "--data", *parts, "--overwrite")
+    assert load_experiment("many.yaml").experiment.data.files == parts
+    result = workspace.works("ingest", "part*.nc", "--dry-run")
+    assert "72 steps" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ingest", "--overwrite"),
+        ("verify", "runs/small/verification/hindcast.nc", "--observations", "small.nc"),
+        ("plot", "runs/small/verification/hindcast.nc"),
+        ("info", "runs/small"),
+        ("new", "other", "--data", "small.nc"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_needs_no_model_starts_without_torch(made, words):
+    code = (
+        "import sys\n"
+        "from stforecast.cli.main import program\n"
+        "try:\n"
+        f"    program.main({list(words)!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "print(sorted({'torch', 'pytorch_lightning'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -26,7 +26,8 @@ def source_lines(notebook) -> list[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_notebook_runs(path, tmp_path):
+def test_a_notebook_runs(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the kernel shares the machine with other tests
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,

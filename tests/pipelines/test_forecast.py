@@ -20,7 +20,7 @@ def snakemake(folder: Path, *words: str, overrides: list[str] | None = None) -> 
         *(sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW), "--cores", "2"),
         *("--config", "horizon=4", f"set=[{chosen}]", *words),
     ]
-    home = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
+    home = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command,
         cwd=folder,

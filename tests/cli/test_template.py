@@ -1,0 +1,144 @@
+"""The text of a new experiment file: it reads back, suits the record, and keeps presets."""
+
+import pytest
+
+from stforecast.cli.template import (
+    Record,
+    as_patterns,
+    experiment_text,
+    relative_to,
+    suggest_windows,
+)
+from stforecast.config import Experiment, experiment_of, experiment_preset
+from stforecast.config.text import parse_value, parse_yaml, yaml_scalar
+from stforecast.options import DataOptions
+from stforecast.windows.spec import resolve_windows
+from stforecast.windows.splits import resolve_splits
+from tests.helpers import make_store
+
+
+def record_of(reader="netcdf", **settings) -> Record:
+    store = make_store(**settings)
+    return Record(
+        channels=store.meta.channels,
+        grid=store.grid,
+        axis=store.axis,
+        sequence_name=store.meta.sequence_name,
+        n_sequences=store.n_sequences,
+        reader=reader,
+    )
+
+
+def experiment_in(text: str) -> Experiment:
+    return experiment_of(parse_yaml(text, "text")[0], [], "text")
+
+
+RECORDS = {
+    "hours": {"n": 24 * 800, "height": 2, "width": 2},
+    "half hours": {"n": 480, "step": "30min", "height": 2, "width": 2},
+    "days": {"n": 1000, "step": "1D", "height": 2, "width": 2},
+    "months": {"n": 240, "step": "1M", "height": 2, "width": 2},
+    "years": {"n": 240, "step": "1Y", "start": "1860-06-01", "calendar": "360_day"},
+    "few": {"n": 12},
+    "traffic": {"n": 24 * 60, "reader": "deepst", "channels": ["in", "out"]},
+    "videos": {"n": 20, "sequences": 10, "height": 2, "width": 2},
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("preset", [None, "demo", "taxibj", "era5"])
+def test_what_is_written_reads_back_and_suits_the_record(kind, preset):
+    record = record_of(**RECORDS[kind])
+    base = None if preset is None else experiment_preset(preset).read_text(encoding="utf-8")
+    text = experiment_text("mine", ["a/*.nc"], record, DataOptions(), base)
+    if preset == "taxibj":  # its model preset needs no checking here
+        text = text.replace("preset: taxibj", "hid_S: 8")
+    experiment = experiment_in(text)
+    assert experiment.name == "mine"
+    assert experiment.data.files == ["a/*.nc"]
+    assert list(experiment.data.variables or {}) == [channel.name for channel in record.channels]
+    spec = resolve_windows(experiment.windows, record.axis.step)
+    splits = resolve_splits(
+        record.axis, experiment.data.split, spec, n_sequences=record.n_sequences
+    )
+    assert splits.test is not None
+
+
+def test_windows_suit_the_step():
+    lengths = {kind: suggest_windows(record_of(**RECORDS[kind])) for kind in RECORDS}
+    assert (lengths["hours"].history, lengths["hours"].horizon) == (12, 12)
+    assert (lengths["half hours"].history, lengths["half hours"].horizon) == (4, 4)
+    assert (lengths["months"].history, lengths["months"].horizon) == (12, 6)
+    assert (lengths["years"].history, lengths["years"].horizon) == (8, 4)
+
+
+def test_traffic_follows_the_week():
+    record = record_of(**RECORDS["traffic"])
+    experiment = experiment_in(experiment_text("taxi", ["a.h5"], record, DataOptions()))
+    assert experiment.data.variables is not None
+    assert experiment.data.variables["out"].index == 1
+    assert experiment.data.variables["out"].minimum == 0
+    assert experiment.windows.covariates[0].calendar == ["hour", "weekday"]
+    assert "hour_of_week" in experiment.verification.references
+
+
+def test_what_was_said_of_the_data_is_kept():
+    said = DataOptions.model_validate(
+        {
+            "reader": "netcdf",
+            "timezone": "Europe/Berlin",
+            "slots": "hour",
+            "time_step": "1h",
+            "store": "x.zarr",
+            "select": {"level": 500, "kind": "a: b"},
+            "variables": {"v0": {"source": "T", "minimum": 0}},
+            "region": {"west": 0, "east": 3, "south": 40, "north": 50},
+            "grid": {"west": 0, "east": 3, "south": 40, "north": 50, "crs": "EPSG:25832"},
+            "period": ["2000", "2001-02"],
+            "split": {"train": 0.5, "test": 0.25},
+        }
+    )
+    text = experiment_text("mine", ["a.nc"], record_of(n=200), said)
+    kept = experiment_in(text).data
+    assert kept == said.model_copy(update={"files": ["a.nc"]})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "plain",
+            "a: b",
+            "#x",
+            "a # b",
+            "12",
+            "1e3",
+            "null",
+            "[a]",
+            "a, b",
+            "",
+            "*.nc",
+            "ü",
+            " a",
+        ),
+        *(" a", 1, 2.5, True, None),
+    ],
+)
+def test_scalars_read_back_as_themselves(value):
+    assert parse_value(yaml_scalar(value), "text") == value
+    assert parse_value(f"[{yaml_scalar(value)}]", "text") == [value]
+
+
+def test_many_files_become_a_pattern_where_it_means_just_them(tmp_path):
+    names = [tmp_path / f"{month:02d}.nc" for month in range(12)]
+    for name in names:
+        name.touch()
+    files = [str(name) for name in names]
+    assert as_patterns(files) == [str(tmp_path / "*.nc")]
+    assert as_patterns(files[:6]) == files[:6]
+    assert as_patterns(files[:2]) == files[:2]
+
+
+def test_files_are_named_from_the_experiment_file(tmp_path):
+    names = relative_to(["a.nc", "/x/b.nc", "package:p/c.nc"], tmp_path.relative_to(tmp_path) / "s")
+    assert names == ["../a.nc", "/x/b.nc", "package:p/c.nc"]
