@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from stforecast.card import RunCard
+from stforecast.errors import RunError
 from stforecast.models import create_model
 from stforecast.training.distributed import Ranks
 from stforecast.training.job import Job, Result
@@ -57,11 +59,15 @@ def fit(
         trainer = _trainer(job, ranks, _Driver(session, stop, state, ranks))
         try:
             trainer.fit(session.module, train_dataloaders=stream)
-        except SystemExit as error:
+        except BaseException as error:
+            # The error on its way says more than a full disk's second complaint.
+            with contextlib.suppress(RunError):
+                session.close()
             # Lightning ends the program where the user insists; that is not for a library to do.
-            raise KeyboardInterrupt from error
-        finally:
-            session.close()
+            if isinstance(error, SystemExit):
+                raise KeyboardInterrupt from error
+            raise
+        session.close()
         reporter.finish(session.best)
         return Result(session.outcome, session.counters.step)
 
@@ -240,7 +246,17 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """What Lightning says about itself is not for the user: what matters is checked here."""
+    """What Lightning says about itself is not for the user: what matters is checked here.
+
+    Nor is the traceback of TensorBoard's thread, whose error is raised again where it is called.
+    """
+    loud = threading.excepthook
+
+    def quieter(arguments: threading.ExceptHookArgs) -> None:
+        if not (arguments.thread and type(arguments.thread).__module__.startswith("tensorboard.")):
+            loud(arguments)
+
+    threading.excepthook = quieter
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -253,5 +269,6 @@ def _hushed() -> Iterator[None]:
         try:
             yield
         finally:
+            threading.excepthook = loud
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)

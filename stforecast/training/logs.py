@@ -1,12 +1,10 @@
 """What a run writes down as it goes: metrics.csv for people, TensorBoard for curves."""
 
-import contextlib
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from stforecast.errors import RunError
@@ -127,22 +125,6 @@ class TensorBoardLog:
 
     def close(self) -> None:
         with writing(self._folder):
-            self._writer.close()
-
-    def __enter__(self) -> "TensorBoardLog":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        # The error on its way says more than a full disk's second complaint.
-        with contextlib.suppress(OSError):
             self._writer.close()
 
 

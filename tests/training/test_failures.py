@@ -138,6 +138,25 @@ def test_a_disk_that_fills_up_leaves_the_last_state(
     assert trainer(resume=True).training.finished
 
 
+def test_curves_that_cannot_be_written_are_said_once(
+    trainer: Trainer, after_step: AfterStep, capfd: pytest.CaptureFixture[str]
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(session: Session) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+        for _ in range(100_000):
+            session._recorder.curves({"train/loss": 1.0}, 1)
+
+    after_step(2, fill)
+    try:
+        with pytest.raises(RunError, match=r"cannot write .*tensorboard: File too large"):
+            trainer()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert capfd.readouterr().err == ""
+
+
 # --- replacing -----------------------------------------------------------------------------------
 
 

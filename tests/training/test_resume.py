@@ -11,6 +11,7 @@ import torch
 from stforecast.card import RunCard
 from stforecast.errors import Interrupted, RunError, StForecastError
 from stforecast.store import TensorStore
+from stforecast.training.budget import TimeBudget
 from stforecast.training.files import read_state, write_state
 from stforecast.training.session import Session
 from stforecast.training.validation import Validator
@@ -107,6 +108,23 @@ def test_killed_and_resumed_from_the_last_state(
     # Killed between the metrics and the state, a line is there that the state knows nothing of.
     with (trainer.folder / "metrics.csv").open("a") as file:
         file.write("6,,,,,,,,,,\n")
+    after_step(-1, die)
+    trainer(**OPTIONS, resume=True)
+    assert same_run(trainer, whole)
+
+
+def test_states_are_saved_by_the_clock_too(
+    trainer: Trainer, whole: Trainer, after_step: AfterStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "SAVE_SECONDS", 0.0)
+
+    def die(session: Session) -> None:
+        raise MemoryError
+
+    after_step(7, die)
+    with pytest.raises(MemoryError):
+        trainer(**OPTIONS)
+    assert RunCard.read(trainer.folder).training.steps == 6
     after_step(-1, die)
     trainer(**OPTIONS, resume=True)
     assert same_run(trainer, whole)
@@ -218,6 +236,20 @@ def test_a_constant_rate_goes_on_for_longer(trainer: Trainer, whole: Trainer) ->
     assert card.training.steps == 20
     whole(**{**constant, "max_steps": 20}, replace=True)
     assert equal(trainer.weights(), whole.weights())
+
+
+def test_a_time_not_yet_turned_into_steps(
+    trainer: Trainer, interrupt_after: Arrange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TimeBudget, "EARLY_PART", 0.45)
+    interrupt_after(2)
+    with pytest.raises(Interrupted):
+        trainer(max_time="1s")
+    assert RunCard.read(trainer.folder).training.total_steps is None
+    interrupt_after(-1)
+    card = trainer(max_time="1s", resume=True)
+    assert card.training.finished
+    assert card.training.steps == card.training.total_steps
 
 
 def test_a_time_goes_on_for_longer(trainer: Trainer) -> None:
