@@ -70,7 +70,7 @@ def run(folder: Path) -> Table:
         ("departure", str(card.windows["departure"])),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
-        *((name, f"{first} to {last}") for name, (first, last) in card.splits.items()),
+        *((name, _part_text(card, name)) for name in card.splits),
         ("budget", budget),
         (
             "trained for",
@@ -89,6 +89,13 @@ def run(folder: Path) -> Table:
     if card.git_revision:
         rows.append(("git revision", card.git_revision))
     return _table(rows)
+
+
+def _part_text(card: RunCard, name: str) -> str:
+    if card.sequences is not None and name in card.sequences:
+        first, stop = card.sequences[name]
+        return f"sequences {first} to {stop - 1}"
+    return " to ".join(card.splits[name])
 
 
 def forecast(path: Path, *, everything: bool = False) -> Table:

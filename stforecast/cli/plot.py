@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="The initial time to draw [default: the last one with observations, else the last].",
 )
+@click.option(
+    "--sequence",
+    metavar="NAME",
+    help="Which sequence to draw of a record of several, such as videos [default: the first].",
+)
 @files_option(
     "--observations",
     "observations",
@@ -63,6 +68,7 @@ def command(
     variable: tuple[str, ...],
     lead_time: tuple[str, ...],
     init_time: str | None,
+    sequence: str | None,
     observations: tuple[str, ...],
     output: str | None,
     config: str | None,
@@ -94,20 +100,26 @@ def command(
     refusals: list[MapError] = []
     for path in paths:
         product = open_product(path)
+        observed = _observed(product, record, always=bool(observations))
         try:
+            if record is not None and record.meta.sequence_name in product.dims:
+                dim = str(record.meta.sequence_name)
+                product, observed = _of_sequence(product, observed, dim, sequence)
+            elif sequence is not None:
+                raise MapError(f"{path} is not of several sequences, so there is no {sequence}")
             drawn = plot(
                 product,
                 folder if output is None else Path(output),
                 variables=list(variable) or options.variables,
                 lead_time=[*lead_time] or options.lead_time,
                 init_time=init_time,
-                observed=_observed(product, record, always=bool(observations)),
+                observed=observed,
                 overlay=study.overlay,
                 projection=options.projection,
                 cmap=options.cmap,
             )
         except MapError as refusal:
-            # one of the two may lack the initial time or the lead time asked for
+            # one of the two may lack the initial time, lead time or sequence asked for
             refusals.append(refusal)
         else:
             pictures |= dict.fromkeys(drawn)
@@ -157,3 +169,20 @@ def _observed(
         if not ((positions >= 0) & (positions < record.axis.size)).any():
             return None
     return record.observations()
+
+
+def _of_sequence(
+    product: "xr.Dataset", observed: "xr.Dataset | None", dim: str, wanted: str | None
+) -> "tuple[xr.Dataset, xr.Dataset | None]":
+    """One of several sequences, by its name or number, in the forecast and in its observations."""
+    labels = [str(label) for label in product[dim].values]
+    if wanted is not None and wanted not in labels:
+        raise MapError(f"the forecast has no {dim} {wanted}; it has {', '.join(labels[:20])}")
+    chosen = product.isel({dim: 0 if wanted is None else labels.index(wanted)})
+    if observed is None:
+        return chosen, None
+    label = chosen[dim].values[()]
+    # a source that does not name its sequences has them numbered
+    return chosen, observed.sel({dim: label}) if dim in observed.coords else observed.isel(
+        {dim: int(label)}
+    )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from stforecast.config import load_experiment
+from stforecast.config import experiment_preset, load_experiment
 from tests.end_to_end.conftest import Workspace, small_dataset
+from tests.helpers import make_values
 
 QUICK = [
     *("--set", "training.max_steps=4"),
@@ -185,3 +186,27 @@ def test_what_needs_no_model_starts_without_torch(made, words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_independent_sequences_go_the_whole_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = np.stack([make_values(20, 1, 8, 8, seed)[:, 0] for seed in range(6)])
+    times = np.arange(20).astype("timedelta64[s]") + np.datetime64("2015-01-01")
+    videos = xr.DataArray(
+        frames, dims=("video", "time", "y", "x"), coords={"time": times}, name="intensity"
+    )
+    videos.to_netcdf("moving_mnist.nc")
+    preset = experiment_preset("moving_mnist").read_text(encoding="utf-8")
+    Path("videos.yaml").write_text(preset.replace("maximum: 1", "maximum: 100"))
+    empty = Workspace(tmp_path)
+    config = ("-c", "videos.yaml")
+    empty.works("ingest", *config)
+    empty.works("train", *config, *QUICK, "--set", "model.N_T=2")
+    empty.works("forecast", *config)
+    assert "persistence" in empty.works("verify", *config).stdout
+    empty.works("plot", *config)
+    empty.works("plot", *config, "--sequence", "5", "--output", "others")
+    empty.refuses("plot", *config, "--sequence", "seven", saying="no video seven")
+    with xr.open_dataset("runs/moving_mnist/forecast.nc", decode_timedelta=False) as forecast:
+        assert forecast.intensity.dims == ("init_time", "lead_time", "video", "y", "x")
+    assert "sequences 0 to" in empty.works("info", "runs/moving_mnist").stdout
