@@ -307,6 +307,7 @@ def test_sequences(trainer: Trainer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler about torch
 def test_compiled(trainer: Trainer) -> None:
     trainer(max_steps=3)
     eager = trainer.weights()
