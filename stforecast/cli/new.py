@@ -17,7 +17,7 @@ from stforecast.config import (
 from stforecast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stforecast.cli.template import Record
+    from stforecast.cli.suggest import Record
     from stforecast.options import DataOptions
 
 
@@ -108,7 +108,7 @@ def _known_of_channels(files: list[str], preset: str) -> dict[str, Any]:
 
 def _look(files: list[str], options: "DataOptions") -> "Record":
     """What the files hold, without reading more than a few fields."""
-    from stforecast.cli.template import Record
+    from stforecast.cli.suggest import Record
     from stforecast.ingest import prepare
     from stforecast.sources import find_source, open_source
     from stforecast.store import TensorStore

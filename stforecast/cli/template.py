@@ -3,41 +3,28 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from stforecast.cli.describe import grid_text
+from stforecast.cli.suggest import (
+    Record,
+    suggest_calendar,
+    suggest_references,
+    suggest_windows,
+)
 from stforecast.config.text import yaml_scalar
 from stforecast.errors import StForecastError
 from stforecast.grid import Grid
 from stforecast.options import DataOptions, SplitOptions, WindowOptions
 from stforecast.store import ChannelMeta
-from stforecast.timeaxis import TimeAxis, TimeStep, stamp_text
+from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows.spec import WindowSpec, resolve_windows
 from stforecast.windows.splits import resolve_splits
 
-_DAY = 86_400
 _SECTIONS = ("windows", "model", "training", "verification", "maps")
-
-
-@dataclass(frozen=True)
-class Record:
-    """What was found in the files."""
-
-    channels: list[ChannelMeta]
-    grid: Grid
-    axis: TimeAxis
-    sequence_name: str | None
-    n_sequences: int
-    reader: str
-
-    @property
-    def is_traffic(self) -> bool:
-        """Counts in the cells of a city: they follow the week."""
-        return self.reader == "deepst"
 
 
 def experiment_text(
@@ -76,24 +63,6 @@ def experiment_text(
     parts = [_head(name, record), _data_section(name, files, record, options, windows)]
     parts += [sections.get(section, written[section]) for section in _SECTIONS]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
-
-
-def suggest_windows(record: Record) -> WindowSpec:
-    """History and horizon that suit the step, and of which the record holds enough."""
-    step = record.axis.step
-    if step.months:
-        history, horizon = {1: (12, 6), 12: (8, 4)}.get(step.months, (4, 4))
-    elif step.seconds >= _DAY:
-        history = horizon = 7
-    elif step.seconds >= 3600:
-        history = horizon = max(4, min(12, _DAY // step.seconds))
-    else:
-        history = horizon = max(4, min(12, 7200 // step.seconds))
-    # three periods, a window apart, for windows that are not to be the whole of a period
-    parts = 1 if record.n_sequences > 1 else 10
-    while (history + horizon) * parts > record.axis.size and history + horizon > 2:
-        history, horizon = max(1, history // 2), max(1, horizon // 2)
-    return WindowSpec(history, horizon)
 
 
 def as_patterns(files: Sequence[str]) -> list[str]:
@@ -244,7 +213,7 @@ def _part(part: float | tuple[str, str]) -> str:
 
 def _windows_section(windows: WindowSpec, record: Record) -> str:
     step = record.axis.step
-    fields = _calendar_fields(record)
+    fields = suggest_calendar(record)
     lines = [
         "windows:",
         f"  history: {_duration(step, windows.history)}   # what a forecast starts from",
@@ -265,35 +234,13 @@ def _windows_section(windows: WindowSpec, record: Record) -> str:
     return "\n".join(lines)
 
 
-def _calendar_fields(record: Record) -> list[str]:
-    step = record.axis.step
-    if record.n_sequences > 1 or step.months >= 12:
-        return []
-    if step.months:
-        return ["month"]
-    years = record.axis.size * step.seconds / (365 * _DAY)
-    seasonal = ["day_of_year"] if years > 1.5 else []
-    if step.seconds >= _DAY:
-        return seasonal
-    return ["hour", "weekday"] if record.is_traffic else ["hour", *seasonal]
-
-
 def _verification_section(record: Record) -> str:
-    step = record.axis.step
-    if record.n_sequences > 1:
-        references = ["persistence", "history_mean"]
-    elif record.is_traffic and step.is_fixed and step.seconds < _DAY:
-        references = ["persistence", "week_before", "hour_of_week"]
-    elif step.is_fixed and step.seconds < _DAY:
-        references = ["persistence", "day_before", "climatology"]
-    else:
-        references = ["persistence", "history_mean", "climatology"]
     return "\n".join(
         [
             "verification:",
             "  # forecasts that cost nothing: persistence, history_mean, day_before, week_before,",
             "  # climatology, hour_of_week",
-            f"  references: [{', '.join(references)}]",
+            f"  references: [{', '.join(suggest_references(record))}]",
             "  by: [lead_time]   # also hour, weekday, month, season of the valid time",
             "  every: 1          # steps from one initial time to the next",
         ]

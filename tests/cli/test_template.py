@@ -2,13 +2,8 @@
 
 import pytest
 
-from stforecast.cli.template import (
-    Record,
-    as_patterns,
-    experiment_text,
-    relative_to,
-    suggest_windows,
-)
+from stforecast.cli.suggest import Record, suggest_windows
+from stforecast.cli.template import as_patterns, experiment_text, relative_to
 from stforecast.config import Experiment, experiment_of, experiment_preset
 from stforecast.config.text import parse_value, parse_yaml, yaml_scalar
 from stforecast.options import DataOptions
