@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.timeaxis import normalise_stamps
 
+Fields = tuple[int, int, int, int, int, int]
+
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PRETTY_UNITS = {"degc": "°C", "celsius": "°C", "degree_celsius": "°C", "degf": "°F", "%": "%"}
 
@@ -51,16 +53,18 @@ class Times:
         self.zone = zone if self._precision >= 5 else ""
 
     def stamp(self, stamp: Any) -> str:
-        """A time fa title: ``2019-03-28 06:00 UTC``, ``2019-03`` of months, ``2019`` of years."""
-        year, month, day, hour, minute = _fields(normalise_stamps(np.asarray(stamp))[()])
-        parts = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}", f" {hour:02d}:{minute:02d}"]
-        return "".join(parts[: min(self._precision, 4)])
+        """A time for a title: ``2019-03-28 06:00 UTC``, ``2019-03`` of months, ``2019`` of years."""
+        year, month, day, hour, minute, second = _fields(normalise_stamps(np.asarray(stamp))[()])
+        date = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}"][: self._precision]
+        clock = [f" {hour:02d}", f":{minute:02d}", f":{second:02d}"][: max(self._precision - 3, 0)]
+        return "".join(date + clock)
 
     def file_stamp(self, stamp: Any) -> str:
         """A time for the name of a file: ``20190328T0600``, shorter where that is all there is."""
-        year, month, day, hour, minute = _fields(normalise_stamps(np.asarray(stamp))[()])
-        parts = [f"{year:04d}", f"{month:02d}", f"{day:02d}", f"T{hour:02d}{minute:02d}"]
-        return "".join(parts[: min(self._precision, 4)])
+        year, month, day, hour, minute, second = _fields(normalise_stamps(np.asarray(stamp))[()])
+        date = [f"{year:04d}", f"{month:02d}", f"{day:02d}"][: self._precision]
+        clock = [f"T{hour:02d}", f"{minute:02d}", f"{second:02d}"][: max(self._precision - 3, 0)]
+        return "".join(date + clock)
 
     def lead(self, lead: Any) -> str:
         """A lead time: ``+6 h``, ``+2 days``, ``+1 year``."""
@@ -87,12 +91,12 @@ def _counted(count: float, word: str) -> str:
     return f"+{count:g} {word}{plural}"
 
 
-def _fields(stamp: Any) -> tuple[int, int, int, int, int]:
+def _fields(stamp: Any) -> Fields:
     if isinstance(stamp, np.datetime64):
-        date, _, clock = str(stamp.astype("datetime64[m]")).partition("T")
+        date, _, clock = str(stamp.astype("datetime64[s]")).partition("T")
         year, month, day = date.rsplit("-", 2)
-        return int(year), int(month), int(day), int(clock[:2]), int(clock[3:5])
-    return stamp.year, stamp.month, stamp.day, stamp.hour, stamp.minute
+        return int(year), int(month), int(day), int(clock[:2]), int(clock[3:5]), int(clock[6:8])
+    return stamp.year, stamp.month, stamp.day, stamp.hour, stamp.minute, stamp.second
 
 
 def _months_per_lead(forecast: xr.Dataset, inits: NDArray[Any], valid: NDArray[Any]) -> int:
@@ -106,10 +110,12 @@ def _months_per_lead(forecast: xr.Dataset, inits: NDArray[Any], valid: NDArray[A
     return round(months / int(leads[at])) if leads[at] else 0
 
 
-def _precision(fields: list[tuple[int, int, int, int, int]], months: int) -> int:
-    """How many of year, month, day, hour and minute the stamps need."""
+def _precision(fields: list[Fields], months: int) -> int:
+    """How many of year, month, day, hour, minute and second the stamps need."""
     if months and months % 12 == 0:
         return 1
     if months:
         return 2
-    return 3 if all(field[3:] == (0, 0) for field in fields) else 5
+    if all(field[3:] == (0, 0, 0) for field in fields):
+        return 3
+    return 5 if all(field[5] == 0 for field in fields) else 6

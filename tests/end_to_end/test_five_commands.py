@@ -205,6 +205,8 @@ def test_independent_sequences_go_the_whole_way(tmp_path, monkeypatch):
     empty.works("forecast", *config)
     assert "persistence" in empty.works("verify", *config).stdout
     empty.works("plot", *config)
+    # the forecast and the hindcast start seconds apart, and neither takes the other's place
+    assert len(list(Path("runs/moving_mnist/maps").glob("*.png"))) == 2
     empty.works("plot", *config, "--sequence", "5", "--output", "others")
     empty.refuses("plot", *config, "--sequence", "seven", saying="no video seven")
     with xr.open_dataset("runs/moving_mnist/forecast.nc", decode_timedelta=False) as forecast:
