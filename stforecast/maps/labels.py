@@ -53,7 +53,7 @@ class Times:
         self.zone = zone if self._precision >= 5 else ""
 
     def stamp(self, stamp: Any) -> str:
-        """A time for a title: ``2019-03-28 06:00 UTC``, ``2019-03`` of months, ``2019`` of years."""
+        """A time for titles: ``2019-03-28 06:00``, ``2019-03`` of months, ``2019`` of years."""
         year, month, day, hour, minute, second = _fields(normalise_stamps(np.asarray(stamp))[()])
         date = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}"][: self._precision]
         clock = [f" {hour:02d}", f":{minute:02d}", f":{second:02d}"][: max(self._precision - 3, 0)]
