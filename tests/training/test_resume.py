@@ -256,7 +256,7 @@ def test_a_time_goes_on_for_longer(trainer: Trainer) -> None:
     first = trainer(max_time="1s", schedule="constant")
     second = trainer(max_time="2s", schedule="constant", resume=True)
     assert second.training.steps > first.training.steps
-    assert 1.5 < second.training.seconds < 4
+    assert second.training.seconds > first.training.seconds
 
 
 # --- damage --------------------------------------------------------------------------------------
