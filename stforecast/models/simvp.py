@@ -151,8 +151,6 @@ class SimVP(Forecaster):
     norm: in encoder, decoder and Inception units. The paper's is "group": 2 groups in encoder
         and decoder, `groups` in the units.
     drop_path: probability of dropping one Inception branch, for a whole sample.
-    position_embedding: learned fields (R, H, W) that the known future is multiplied with; they
-        tie the model to its grid. "auto": 16 with covariates known in advance, else none.
     padding: "auto" goes round the globe where the grid does, "zeros" never.
 
     With T' != T the skip's T frames are mixed into T' by learned weights, which begin by pairing
@@ -176,7 +174,6 @@ class SimVP(Forecaster):
         activation: Activation = "leaky_relu",
         norm: Norm = "group",
         drop_path: float = 0.0,
-        position_embedding: int = 0,
         padding: Literal["auto", "zeros"] = "auto",
         **translator_settings: Any,
     ) -> None:
