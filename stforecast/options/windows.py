@@ -14,9 +14,6 @@ class CalendarCovariate(Options):
     """Calendar fields of each valid time as sine and cosine, in the clock of the stamps."""
 
     calendar: OneOrMore[CalendarField] = Field(min_length=1)
-    harmonics: int = Field(
-        1, ge=1, le=12, description="waves in each cycle; more tell rush hours apart more sharply"
-    )
 
 
 class WindowOptions(Options):

@@ -43,23 +43,15 @@ class CalendarCovariates:
 
     kind: Final = "future"
 
-    def __init__(
-        self, axis: TimeAxis, fields: Sequence[CalendarField], harmonics: int = 1, margin: int = 0
-    ) -> None:
+    def __init__(self, axis: TimeAxis, fields: Sequence[CalendarField], margin: int = 0) -> None:
         self._axis = axis
         self._fields = tuple(fields)
-        self._harmonics = harmonics
         self._table = self._compute(0, axis.size + margin)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Two channels for each field and harmonic."""
-        return tuple(
-            f"{field}_{wave}{harmonic if harmonic > 1 else ''}"
-            for field in self._fields
-            for harmonic in range(1, self._harmonics + 1)
-            for wave in ("sin", "cos")
-        )
+        """Two channels for each field."""
+        return tuple(f"{field}_{wave}" for field in self._fields for wave in ("sin", "cos"))
 
     def values(self, positions: NDArray[np.int64]) -> Floats:
         """Values (n, K) at ``positions``, on the axis or beyond."""
@@ -71,8 +63,7 @@ class CalendarCovariates:
         return found
 
     def _compute(self, first: int, last: int) -> Floats:
-        times = self._axis.times(first, last)
-        return calendar_covariates(times, self._fields, self._harmonics)
+        return calendar_covariates(self._axis.times(first, last), self._fields)
 
 
 class CovariateSet:
@@ -95,10 +86,7 @@ class CovariateSet:
         """The covariates that ``spec`` asks for."""
         return cls(
             spec,
-            [
-                CalendarCovariates(axis, item.calendar, item.harmonics, spec.horizon)
-                for item in spec.covariates
-            ],
+            [CalendarCovariates(axis, item.calendar, spec.horizon) for item in spec.covariates],
         )
 
     def names(self, kind: Kind) -> tuple[str, ...]:
@@ -128,12 +116,8 @@ class CovariateSet:
         return joined.reshape(*positions.shape, *joined.shape[1:])
 
 
-def calendar_covariates(
-    times: NDArray[Any], fields: Sequence[CalendarField], harmonics: int = 1
-) -> Floats:
-    """Sines and cosines of where in its cycle each calendar field of a time is.
-
-    Returns (n, fields × harmonics × 2); harmonic k goes round k times in a cycle.
+def calendar_covariates(times: NDArray[Any], fields: Sequence[CalendarField]) -> Floats:
+    """Sine and cosine (n, 2 × fields) of where in its cycle each calendar field of a time is.
 
     ``hour`` and ``day_of_year`` run on through the day; ``weekday`` and ``month`` stand still
     within theirs. A year has the days of its calendar (360, 365 or 366).
@@ -144,9 +128,8 @@ def calendar_covariates(
         numpy datetime64 or cftime objects; fields are in the clock of the stamps.
     """
     waves = [
-        wave(2 * np.pi * harmonic * fraction)
+        wave(2 * np.pi * fraction)
         for fraction in _fractions(np.asarray(times), fields)
-        for harmonic in range(1, harmonics + 1)
         for wave in (np.sin, np.cos)
     ]
     return np.stack(waves, axis=1).astype(np.float32)

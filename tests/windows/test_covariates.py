@@ -152,13 +152,3 @@ def test_future_fields_and_series_stand_together() -> None:
     assert found is not None
     assert found.shape == (2, 5, 2, 4, 5)
     assert (found[:, :, 0] == found[:, :, 1]).all()
-
-
-def test_harmonics_go_round_several_times_in_a_cycle() -> None:
-    times = np.datetime64("2013-07-01T00", "s") + np.arange(48) * np.timedelta64(1, "h")
-    found = calendar_covariates(times, ["hour", "weekday"], harmonics=3)
-    assert found.shape == (48, 12)
-    hours = np.arange(48)
-    np.testing.assert_allclose(found[:, 4], np.sin(2 * np.pi * 3 * hours / 24), atol=1e-6)
-    np.testing.assert_allclose(found[:, 5], np.cos(2 * np.pi * 3 * hours / 24), atol=1e-6)
-    np.testing.assert_array_equal(found[:, :2], calendar_covariates(times, ["hour"]))
