@@ -121,6 +121,9 @@ def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
     for part, name in (("train", "training"), ("validation", "validation"), ("test", "test")):
         if part in card.splits:
             attrs[f"stforecast_{name}_period"] = "/".join(card.splits[part])
+        if card.sequences is not None and part in card.sequences:
+            begin, end = card.sequences[part]
+            attrs[f"stforecast_{name}_sequences"] = f"{begin}/{end - 1}"
     return attrs
 
 

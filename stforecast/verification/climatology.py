@@ -5,6 +5,7 @@ memory, or beyond :data:`IN_MEMORY` bytes in a temporary file that the system pa
 """
 
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,21 @@ IN_MEMORY = 512 * 2**20
 class ClassMeans:
     """The mean field of each class of times; missing where a class has no value of a cell."""
 
-    def __init__(self, frames: Frames, train: tuple[int, int], classes: Positions, n: int) -> None:
-        """`classes`: of each position of the training period, 0 … n - 1, or -1 to leave it out."""
-        self.sums = _zeros((n, *frames.shape), np.float64)
+    def __init__(
+        self, sequences: Sequence[Frames], train: tuple[int, int], classes: Positions, n: int
+    ) -> None:
+        """`classes`: of each position of the training period, 0 … n - 1, or -1 to leave it out.
+
+        Of several sequences, the means are over all of them together.
+        """
+        shape = sequences[0].shape
+        self.sums = _zeros((n, *shape), np.float64)
         # counts differ between cells only when some are missing
-        self._common = np.zeros((n, *(1 for _ in frames.shape)), np.int64)
+        self._common = np.zeros((n, *(1 for _ in shape)), np.int64)
         self._each: NDArray[Any] | None = None
-        for positions, fields in frames.period(*train):
-            self._add(fields, classes[positions - train[0]])
+        for frames in sequences:
+            for positions, fields in frames.period(*train):
+                self._add(fields, classes[positions - train[0]])
 
     @property
     def counts(self) -> NDArray[Any]:
@@ -90,10 +98,10 @@ class ClassMeans:
 class LinearTrend:
     """Mean and linear trend of each cell over a training period, by least squares."""
 
-    def __init__(self, frames: Frames, train: tuple[int, int]) -> None:
+    def __init__(self, sequences: Sequence[Frames], train: tuple[int, int]) -> None:
         self.origin = (train[0] + train[1] - 1) / 2
-        n, t, tt, v, tv = (np.zeros(frames.shape) for _ in range(5))
-        for positions, fields in frames.period(*train):
+        n, t, tt, v, tv = (np.zeros(sequences[0].shape) for _ in range(5))
+        for positions, fields in (part for frames in sequences for part in frames.period(*train)):
             there = np.isfinite(fields)
             values = np.where(there, fields, 0).astype(np.float64)
             time = (positions - self.origin).reshape(-1, 1, 1, 1)

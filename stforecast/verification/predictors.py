@@ -7,8 +7,9 @@ reads stays missing.
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -22,18 +23,22 @@ from stforecast.verification.frames import Fields, Frames, Positions
 _WINDOW = 61  # days
 _DAYS = 86_400
 
+Learned = TypeVar("Learned")
+
 
 @dataclass(frozen=True)
 class Task:
     """What is to be forecast, and what may be known for it.
 
-    ``leads`` (L,) in steps; ``history`` fields end at the initial time; ``train`` is half-open.
+    ``leads`` (L,) in steps; ``history`` fields end at the initial time; ``train`` is half-open, and
+    so are ``train_sequences``, where sequences were split and not times.
     """
 
     store: TensorStore
     leads: Positions
     history: int
     train: tuple[int, int]
+    train_sequences: tuple[int, int] | None = None
 
 
 class Reference(ABC):
@@ -46,6 +51,7 @@ class Reference(ABC):
         self.leads = task.leads
         self.history = task.history
         self.train = task.train
+        self.train_sequences = task.train_sequences
         self.frames = [Frames(self.store, number) for number in range(self.store.n_sequences)]
 
     @abstractmethod
@@ -60,6 +66,22 @@ class Reference(ABC):
         """First and last date of the training period."""
         times = self.store.axis.times(*self.train)
         return f"{stamp_text(times[0])} to {stamp_text(times[-1])}"
+
+    def learn(self, learn: Callable[[Sequence[Frames]], Learned]) -> list[Learned]:
+        """What is learned for each sequence: from its own training period.
+
+        Where sequences were split and not times, one thing for all, from those trained on.
+        """
+        if self.train_sequences is None:
+            return [learn([frames]) for frames in self.frames]
+        begin, end = self.train_sequences
+        if not 0 <= begin < end <= len(self.frames):
+            raise DataError(
+                f"{self.name} needs the sequences {begin} to {end - 1} that the run learned from, "
+                f"and the record has {len(self.frames)}; give the record of the training, or leave "
+                f"{self.name} out of verification.references"
+            )
+        return [learn(self.frames[begin:end])] * len(self.frames)
 
     def __call__(self, inits: Positions) -> Fields:
         """Forecasts (len(inits), L, C, H, W), or (len(inits), L, S, C, H, W) with sequences."""
@@ -158,7 +180,9 @@ class _ClassMean(Reference):
     """The mean over the training period of a class of times, such as hours of the week."""
 
     def _tabulate(self, training: Positions, n: int) -> None:
-        self.tables = [ClassMeans(f, self.train, training, n).means() for f in self.frames]
+        self.tables = self.learn(
+            lambda sequences: ClassMeans(sequences, self.train, training, n).means()
+        )
 
     @abstractmethod
     def classes(self, positions: Positions) -> Positions:
@@ -253,7 +277,7 @@ class Climatology(_ClassMean):
 
     def _learn(self) -> None:
         if self.kind == "trend":
-            self.trends = [LinearTrend(frames, self.train) for frames in self.frames]
+            self.trends = self.learn(lambda sequences: LinearTrend(sequences, self.train))
             return
         training = self.classes(np.arange(*self.train))
         if self.kind in ("slot", "month", "all"):
@@ -261,10 +285,11 @@ class Climatology(_ClassMean):
             self._tabulate(training, n)
             return
         n = self.n_days * (len(self.times_of_day) if self.kind == "hour" else 1)
-        self.tables = [
-            ClassMeans(frames, self.train, training, n).window_means(self.n_days, _WINDOW // 2)
-            for frames in self.frames
-        ]
+        self.tables = self.learn(
+            lambda sequences: ClassMeans(sequences, self.train, training, n).window_means(
+                self.n_days, _WINDOW // 2
+            )
+        )
 
     def classes(self, positions: Positions) -> Positions:
         if self.kind == "all":

@@ -27,6 +27,7 @@ def reference(
     *,
     history: int,
     train: tuple[int, int],
+    train_sequences: tuple[int, int] | None = None,
 ) -> xr.Dataset:
     """The forecasts of a reference, in the form of a model's.
 
@@ -37,6 +38,8 @@ def reference(
         horizon_steps: number of lead times 1, 2, …, or the lead times themselves, in steps.
         history: length of the history that a model is given, in steps.
         train: half-open positions of the training period, the only source of statistics.
+        train_sequences: half-open range of the sequences trained on, where these were split and not
+            the times: then they are the only source.
 
     Returns:
         A product as of :func:`stforecast.product.build_product`; lazy (dask) when it is large.
@@ -56,7 +59,7 @@ def reference(
     if not 0 <= first < stop <= store.shape[0]:
         raise DataError(f"the training period is empty, and {name} may need its statistics")
     inits = np.asarray(init_positions, np.int64).reshape(-1)
-    predictor = REFERENCES[name](Task(store, leads, history, (first, stop)))
+    predictor = REFERENCES[name](Task(store, leads, history, (first, stop), train_sequences))
     values = _in_blocks(predictor, inits)
     return build_product(
         values,
@@ -84,7 +87,8 @@ def references_for(
     """References with the initial and lead times of a forecast, this project's or another's.
 
     `forecast` is in the form of :func:`stforecast.product.conform`; its times must lie on the axis
-    of `store` (else DataError). Lead times below one step have no reference and are left out.
+    of `store` (else DataError). Lead times below one step have no reference and are left out. Where
+    the forecast tells which sequences its run was trained on, statistics are of these alone.
     """
     inits = store.axis.positions(forecast[names.INIT_TIME].values)
     valid = store.axis.positions(forecast[names.VALID_TIME].values)
@@ -97,8 +101,13 @@ def references_for(
             "the forecast has no lead time of a step or more, so there is no reference for it; "
             "leave verification.references empty"
         )
+    begin, told, last = str(forecast.attrs.get("stforecast_training_sequences", "")).partition("/")
+    sequences = (int(begin), int(last) + 1) if told else None
     return {
-        name: reference(name, store, inits, leads, history=history, train=train) for name in wanted
+        name: reference(
+            name, store, inits, leads, history=history, train=train, train_sequences=sequences
+        )
+        for name in wanted
     }
 
 

@@ -250,6 +250,27 @@ def test_sequences_each_by_their_own():
     assert means["v0"].shape[2] == len(expected)
 
 
+def test_where_sequences_are_split_statistics_are_of_those_trained_on():
+    store = make_store(48, sequences=3)
+    forecast = reference("persistence", store, [20], 2, train=(0, 48))
+    forecast.attrs["stforecast_training_sequences"] = "0/1"
+    arguments = {"history": 1, "train": (0, 48)}
+    with pytest.warns(StForecastWarning, match="shorter than 2 years"):
+        found = references_for(forecast, store, ["climatology", "hour_of_week"], **arguments)
+    for lead in (0, 1):
+        hours = [(21 + lead) % 24 + day for day in (0, 24)]
+        trained_on = [
+            store.read(hour, hour + 1, number)[0, 0] for hour in hours for number in (0, 1)
+        ]
+        for sequence in range(3):
+            made = found["climatology"]["v0"].values[0, lead, sequence]
+            np.testing.assert_allclose(made, np.mean(trained_on, axis=0), rtol=1e-6)
+    forecast.attrs["stforecast_training_sequences"] = "0/8"
+    with pytest.raises(DataError, match="hour_of_week needs the sequences 0 to 8"):
+        references_for(forecast, store, ["hour_of_week"], **arguments)
+    assert references_for(forecast, store, ["persistence"], **arguments)
+
+
 def test_large_references_are_lazy_and_equal(monkeypatch):
     store = hourly()
     plain = {name: fields(reference(name, store)) for name in REFERENCES}
