@@ -34,14 +34,15 @@ def store(path: Path) -> Table:
     n_times = record.shape[0]
     absent = int((~record.present).sum())
     first, last = (stamp_text(record.axis.times_at(at)[()]) for at in (0, n_times - 1))
-    cells = record.valid_cells.size * record.grid.height * record.grid.width
-    missing = 1 - float(record.valid_cells.sum(dtype=np.int64)) / cells
+    # An absent time is told as such: its cells are not missing besides.
+    valid = record.valid_cells[..., record.present, :]
+    cells = valid.size * record.grid.height * record.grid.width
     rows: Rows = [
         ("tensor store", f"{path} ({size_text(bytes_below(path))})"),
-        ("times", f"{n_times} from {first} to {last}, one each {record.axis.step.label}"),
+        ("times", f"{n_times} from {first} to {last}, one every {record.axis.step.label}"),
         ("calendar", f"{meta.calendar}, clock of {meta.timezone}"),
         ("absent times", share(absent, n_times)),
-        ("missing values", f"{missing:.1%}" if missing else "none"),
+        ("missing values", share(cells - int(valid.sum(dtype=np.int64)), cells)),
         ("grid", grid_text(record.grid)),
         *((f"variable {channel.name}", channel_text(channel)) for channel in meta.channels),
     ]
@@ -198,7 +199,7 @@ def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> s
     if value is None:
         return f"{name} –"
     units = next((channel.units for channel in channels if channel.name == name), None)
-    return f"{name} {value:.4g} {units or ''}".rstrip()
+    return f"{name} {value:#.4g}".rstrip(".") + (f" {units}" if units else "")
 
 
 def _steps(count: int, step: TimeStep) -> str:

@@ -170,7 +170,9 @@ def _summary(record: "TensorStore", inits: list[int], leads: int) -> str:
     from stforecast.timeaxis import stamp_text
 
     first, last = (stamp_text(record.axis.times_at(inits[at])[()]) for at in (0, -1))
-    steps = f"{leads} time {'step' if leads == 1 else 'steps'} of one {record.axis.step.label}"
+    length = record.axis.step.label
+    length = length if length[0].isdigit() else f"one {length}"
+    steps = f"{leads} time {'step' if leads == 1 else 'steps'} of {length}"
     if len(inits) == 1:
         return f"{steps} after {first}"
     return f"{steps} after each of {len(inits)} initial times from {first} to {last}"

@@ -38,6 +38,11 @@ def command(session: Session, path: str) -> None:
             return
     if describe.is_store(place):
         session.show(describe.store(place))
+    elif place.suffix.lower() in (".yaml", ".yml"):
+        raise DataError(
+            f"{path} is an experiment file, which reads for itself; info describes a store, a run "
+            f"or a forecast, such as runs/{place.stem}/store.zarr"
+        )
     elif place.is_file() or (place / "zarr.json").is_file():
         session.show(describe.forecast(place, everything=session.verbosity > 0))
     else:

@@ -95,7 +95,7 @@ def _head(name: str, record: Record) -> str:
     first, last = (stamp_text(axis.times_at(at)[()]) for at in (0, axis.size - 1))
     lines = [
         f"# {name}: {grid_text(record.grid)};",
-        f"# {axis.size} times from {first} to {last}, one each {axis.step.label}, "
+        f"# {axis.size} times from {first} to {last}, one every {axis.step.label}, "
         f"in the calendar {axis.calendar}.",
         "# Every value may be changed, and what is commented out shows what else there is.",
         f"name: {yaml_scalar(name)}",
