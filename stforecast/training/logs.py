@@ -128,6 +128,11 @@ class TensorBoardLog:
             self._writer.close()
 
 
+def number_words(value: float) -> str:
+    """Four digits, also where the last are zeros: numbers below each other compare at a glance."""
+    return f"{value:#.4g}".rstrip(".")
+
+
 def score_words(names: Sequence[str], units: Sequence[str | None], row: Row | Best) -> str:
     """The scores beside persistence, as part of a sentence."""
     parts = []
@@ -135,10 +140,10 @@ def score_words(names: Sequence[str], units: Sequence[str | None], row: Row | Be
         score, reference = row.rmse.get(name), row.persistence_rmse.get(name)
         if score is None:
             continue
-        shown = f"{name} {score:.4g}"
+        shown = f"{name} {number_words(score)}"
         if unit and unit != "1":
             shown += f" {unit}"
         if reference is not None:
-            shown += f" (persistence {reference:.4g})"
+            shown += f" (persistence {number_words(reference)})"
         parts.append(shown)
     return ", ".join(parts)

@@ -1,9 +1,9 @@
 """What the user sees while a model is trained: a bar on a terminal, a few lines elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from stforecast.training.logs import Best, Row, score_words
+from stforecast.training.logs import Best, Row, number_words, score_words
 
 Notify = Callable[[str], None]
 
@@ -73,9 +73,9 @@ class Lines:
 
 
 class Bar:
-    """One line on a terminal, and a table at the end."""
+    """Two lines on a terminal, and a table at the end."""
 
-    VARIABLES = 2  # whose scores the line shows
+    VARIABLES = 2  # whose scores the lines show
 
     def __init__(
         self,
@@ -87,18 +87,17 @@ class Bar:
         self._notify = notify
         self._names, self._units = names, units
         self._console = console
-        self._progress = Progress(
+        self._progress = _WithNews(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             _Steps(),
-            TextColumn("{task.fields[news]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("training", total=None, news="")
-        self._scores = ""
+        self._task = self._progress.add_task("training", total=None)
+        self._scores: list[str] = []
         self._progress.start()
 
     def notify(self, line: str) -> None:
@@ -106,16 +105,15 @@ class Bar:
             self._notify(line)
 
     def step(self, step: int, total: int | None, loss: float | None, rate: float) -> None:
-        news = f"lr {rate:.1e}{self._scores}"
-        if loss is not None:
-            news = f"loss {loss:.4g}, {news}"
-        self._progress.update(self._task, completed=step, total=total, news=news)
+        told = [] if loss is None else [f"loss {number_words(loss)}"]
+        self._progress.news = [*told, *self._scores, f"lr {rate:.1e}"]
+        self._progress.update(self._task, completed=step, total=total)
 
     def validated(self, row: Row, total: int | None, best: bool) -> None:
         # A line holds few of them; the table at the end has all.
-        few = slice(self.VARIABLES)
-        scores = score_words(self._names[few], self._units[few], row)
-        self._scores = f", RMSE {scores}" if scores else ""
+        few = list(zip(self._names, self._units, strict=True))[: self.VARIABLES]
+        scores = [score_words([name], [unit], row) for name, unit in few]
+        self._scores = [f"RMSE {words}" for words in scores if words]
 
     def finish(self, best: Best | None) -> None:
         self._progress.stop()
@@ -144,6 +142,22 @@ def make_reporter(
     return Lines(notify, names, units)
 
 
+class _WithNews(Progress):
+    """A bar, and below it the news: as many as the terminal has room for, none of them cut."""
+
+    news: Sequence[str] = ()  # the most important first
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        line = ""
+        for part in self.news:
+            longer = f"{line}, {part}" if line else part
+            if len(longer) <= self.console.width:
+                line = longer
+        if line:
+            yield Text(line, no_wrap=True)
+
+
 class _Steps(ProgressColumn):
     """Steps done and in all; only the former while a time is not yet turned into steps."""
 
@@ -153,4 +167,4 @@ class _Steps(ProgressColumn):
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else number_words(value)

@@ -26,8 +26,8 @@ NAMES, UNITS = ["t2m", "pr"], ["K", "mm"]
 
 
 def test_words() -> None:
-    assert score_words(NAMES, UNITS, ROW) == "t2m 1.5 K (persistence 3)"
-    assert score_words(NAMES, ["1", None], ROW) == "t2m 1.5 (persistence 3)"
+    assert score_words(NAMES, UNITS, ROW) == "t2m 1.500 K (persistence 3.000)"
+    assert score_words(NAMES, ["1", None], ROW) == "t2m 1.500 (persistence 3.000)"
 
 
 def test_lines() -> None:
@@ -38,9 +38,9 @@ def test_lines() -> None:
     reporter.validated(Row(80, 3, 1e-3, 24.0, train_loss=0.2), None, False)
     reporter.finish(BEST)
     assert lines == [
-        "step 40/100; loss 0.25; validation RMSE t2m 1.5 K (persistence 3), best so far",
+        "step 40/100; loss 0.25; validation RMSE t2m 1.500 K (persistence 3.000), best so far",
         "step 80; loss 0.2",
-        "best weights, of step 40: validation RMSE t2m 1.5 K (persistence 3)",
+        "best weights, of step 40: validation RMSE t2m 1.500 K (persistence 3.000)",
     ]
 
 
@@ -56,9 +56,26 @@ def test_bar() -> None:
     bar.close()
     shown = stream.getvalue()
     assert "step 41/100" in shown
-    assert "loss 0.24, lr 9.0e-04, RMSE t2m 1.5 K (persistence 3)" in shown
+    assert "loss 0.2400, RMSE t2m 1.500 K (persistence 3.000), lr 9.0e-04" in shown
     table = shown[shown.index("validation RMSE of the best weights (step 40)") :]
-    assert all(word in table for word in ("t2m", "1.5", "3", "0.5", "persistence", "skill"))
+    assert all(
+        word in table for word in ("t2m", "1.500", "3.000", "0.5000", "persistence", "skill")
+    )
+
+
+@pytest.mark.parametrize("width", [64, 100])
+def test_a_narrow_terminal_cuts_no_words(width: int) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=width, color_system=None)
+    names = ["surface_temperature", "precipitation_flux"]
+    bar = Bar(None, names, ["K", "kg m-2 s-1"], console)
+    row = Row(40, 1.5, 1e-3, 12.0, rmse=dict.fromkeys(names, 1.5))
+    bar.validated(row, 100_000, True)
+    bar.step(12_345, 100_000, 0.24, 9e-4)
+    bar.close()
+    shown = stream.getvalue()
+    assert "…" not in shown.replace("step 0/…", "")  # no total yet
+    assert ("loss 0.2400, RMSE surface_temperature 1.500 K, lr 9.0e-04" in shown) == (width == 64)
 
 
 def test_a_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
