@@ -69,8 +69,12 @@ class ScoreTable:
         for index in range(scores.sizes[names.VARIABLE]):
             content = _Content(scores, index)
             table = content.side_by_side()
-            if sum((column.min_width or 0) + 2 for column in table.columns) + 1 > options.max_width:
+            if _narrowest(table) > options.max_width:
                 table = content.stacked()
+            if console.measure(table, options=options).maximum >= options.max_width:
+                # Left to itself, rich narrows columns below their words and cuts the last ones.
+                for column in table.columns:
+                    column.width = column.min_width
             yield Padding(table, (0, 0, 1, 0))
         notes = [f"{scores.attrs['period']}; averaged {scores.attrs['averaging']}."]
         if together:
@@ -192,6 +196,11 @@ def _unbroken(table: Table) -> Table:
         words += [text for text in texts if text]
         column.min_width = max(map(len, words), default=1)
     return table
+
+
+def _narrowest(table: Table) -> int:
+    """Width of a table whose columns are as narrow as their words allow."""
+    return sum((column.min_width or 0) + 2 for column in table.columns) + 1
 
 
 def _words(name: str) -> str:

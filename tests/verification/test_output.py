@@ -50,6 +50,17 @@ def test_table_is_stacked_where_there_is_none(scores):
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
 
 
+@pytest.mark.parametrize("width", (72, 100, 118, 122, 140))
+def test_no_width_cuts_a_number(scores, width):
+    tiny = scores.assign({name: scores[name] * 1e-9 for name in ("rmse", "mae", "bias")})
+    for table in (scores, tiny):
+        lines = shown(table, width).splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= width
+        whole = f"{float(table['skill'].values[0, -1].flat[0]):+.2f}"
+        of_leads = [line.split() for line in lines if line.strip().startswith(("1 h", "6 h"))]
+        assert all(len(words[-1]) >= len(whole) for words in of_leads)
+
+
 def test_table_shows_the_numbers(scores):
     text = shown(scores, 140)
     rmse = float(
