@@ -23,11 +23,11 @@ DEMO_DIR ?= demo-output
 
 demo: $(STAMP)  ## the whole way on real data: ingest, train, forecast, verify, plot
 	mkdir -p $(DEMO_DIR)
-	cd $(DEMO_DIR) && ../$(BIN)/stforecast ingest --overwrite
-	cd $(DEMO_DIR) && ../$(BIN)/stforecast train --replace
-	cd $(DEMO_DIR) && ../$(BIN)/stforecast forecast --horizon 4
-	cd $(DEMO_DIR) && ../$(BIN)/stforecast verify
-	cd $(DEMO_DIR) && ../$(BIN)/stforecast plot
+	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast ingest --overwrite
+	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast train --replace
+	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast forecast --horizon 4
+	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast verify
+	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast plot
 	@echo "The pictures of the demo:"; find $(DEMO_DIR)/runs -name '*.png' | sort
 
 test: $(STAMP)  ## the fast tests, under ten minutes on two cores
@@ -53,4 +53,4 @@ docs: $(STAMP)  ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict
 
 clean:  ## remove what the build and the tests leave behind, and the virtual environment
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo-output build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
