@@ -21,12 +21,6 @@ Rows = list[tuple[str, str]]
 _LONG = ("stforecast_experiment", "stforecast_model_settings")
 
 
-def is_store(path: Path) -> bool:
-    """Whether a folder is a tensor store, be it broken."""
-    marker = path / "zarr.json"
-    return marker.is_file() and f'"{names.META_ATTRIBUTE}"' in marker.read_text(errors="replace")
-
-
 def store(path: Path) -> Table:
     """What is in a tensor store."""
     record = TensorStore.open(path)

@@ -28,6 +28,7 @@ def command(session: Session, path: str) -> None:
     tells all settings that it was made with.
     """
     from stforecast.cli import describe
+    from stforecast.store import is_store
 
     place = Path(path)
     if not place.exists():
@@ -36,7 +37,7 @@ def command(session: Session, path: str) -> None:
         if (folder / "card.json").is_file():
             session.show(describe.run(folder))
             return
-    if describe.is_store(place):
+    if is_store(place):
         session.show(describe.store(place))
     elif place.suffix.lower() in (".yaml", ".yml"):
         raise DataError(

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
     """Files, or one tensor store, as a record; checked and made regular, and nothing written."""
-    from stforecast.cli.describe import is_store
-    from stforecast.store import TensorStore
+    from stforecast.store import TensorStore, is_store
 
     if len(files) == 1 and is_store(Path(files[0])):
         return TensorStore.open(files[0])
