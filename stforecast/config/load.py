@@ -14,9 +14,9 @@ from stforecast.config.presets import DEMO, experiment_preset, experiment_preset
 from stforecast.config.problems import explain
 from stforecast.config.text import KeyPath, read_yaml
 from stforecast.errors import ConfigError
+from stforecast.options import BUDGETS
 
 DEFAULT_FILE = "stforecast.yaml"
-BUDGETS = ("max_epochs", "max_steps", "max_time")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from stforecast.options.data import (
     VariableOptions,
 )
 from stforecast.options.evaluation import MapOptions, VerificationOptions
-from stforecast.options.learning import ModelOptions, TrainingOptions
+from stforecast.options.learning import BUDGETS, ModelOptions, TrainingOptions
 from stforecast.options.windows import CalendarCovariate, WindowOptions
 
 __all__ = [
+    "BUDGETS",
     "CalendarCovariate",
     "DataOptions",
     "GridOptions",

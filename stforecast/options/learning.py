@@ -1,10 +1,13 @@
 """Options of the model and of its training."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from stforecast.options.base import Options
+
+# Options of a training that say how long it goes on; at most one of them is given.
+BUDGETS: Final = ("max_epochs", "max_steps", "max_time")
 
 
 class ModelOptions(Options):
@@ -61,8 +64,7 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainingOptions":
-        budgets = ("max_epochs", "max_steps", "max_time")
-        given = [name for name in budgets if getattr(self, name) is not None]
+        given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are given; the budget is one of them")
         if self.early_stopping is not None and self.schedule != "constant":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stforecast.errors import RunError
-from stforecast.options import TrainingOptions
+from stforecast.options import BUDGETS, TrainingOptions
 from stforecast.training.budget import (
     Budget,
     StepBudget,
@@ -15,7 +15,6 @@ from stforecast.training.counters import Counters
 from stforecast.training.schedules import OPEN_ENDED
 
 DEFAULT_EPOCHS = 50
-BUDGETS = ("max_epochs", "max_steps", "max_time")
 
 # Options that change how fast a run goes, or on what, but not what it is.
 FREE = frozenset({"device", "workers", "compile"})
