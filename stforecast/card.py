@@ -18,7 +18,14 @@ from stforecast.grid import Grid
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.timeaxis import TimeStep
 
+# Files in the folder of a run.
 CARD: Final = "card.json"
+BEST_WEIGHTS: Final = "model.safetensors"
+LAST_WEIGHTS: Final = "last.safetensors"
+STATE: Final = "state.pt"
+METRICS: Final = "metrics.csv"
+TENSORBOARD: Final = "tensorboard"
+
 SCHEMA_VERSION: Final = 1
 
 # Names of one and the same calendar, as CF has them.
@@ -52,7 +59,7 @@ class TrainingCard(_Section):
     steps: int = Field(0, description="optimiser steps made")
     epochs: float = 0.0
     seconds: float = 0.0
-    best_step: int | None = Field(None, description="step of the weights in model.safetensors")
+    best_step: int | None = Field(None, description=f"step of the weights in {BEST_WEIGHTS}")
     finished: bool = False
     interrupted: str | None = Field(None, description="why it ended before its budget, if it did")
 
@@ -117,7 +124,7 @@ class RunCard(_Section):
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
-            words = "there is no run" if not Path(folder).exists() else "it has no card.json"
+            words = "there is no run" if not Path(folder).exists() else f"it has no {CARD}"
             raise RunError(
                 f"{folder} is not a trained run ({words}); make one with stforecast train"
             ) from error

@@ -9,7 +9,7 @@ import xarray as xr
 
 from stforecast.api.data import Record, lazy_store, part_of, to_store
 from stforecast.api.options import experiment
-from stforecast.card import RunCard
+from stforecast.card import CARD, RunCard
 from stforecast.errors import StForecastWarning
 from stforecast.store import TensorStore
 
@@ -155,7 +155,7 @@ def load(folder: str | Path, device: Device = "auto") -> Run:
     """
     folder = Path(folder)
     inside = folder / "model"
-    return Run(inside if (inside / "card.json").is_file() else folder, device)
+    return Run(inside if (inside / CARD).is_file() else folder, device)
 
 
 def train(

@@ -27,6 +27,7 @@ def command(session: Session, path: str) -> None:
     PATH is a store (.zarr), the folder of a run, or a forecast (.nc or .zarr). With -v a forecast
     tells all settings that it was made with.
     """
+    from stforecast.card import CARD
     from stforecast.cli import describe
     from stforecast.store import is_store
 
@@ -34,7 +35,7 @@ def command(session: Session, path: str) -> None:
     if not place.exists():
         raise DataError(f"there is nothing at {path}")
     for folder in (place, place / "model"):
-        if (folder / "card.json").is_file():
+        if (folder / CARD).is_file():
             session.show(describe.run(folder))
             return
     if is_store(place):

@@ -11,13 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stforecast.card import RunCard
+from stforecast.card import BEST_WEIGHTS, RunCard
 from stforecast.errors import ConfigError, RunError
 from stforecast.models import Forecaster, SampleShape, create_model
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.transform import Transform
-
-WEIGHTS = "model.safetensors"
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bf16", "float16"]
@@ -68,7 +66,7 @@ def load_trained(folder: str | Path, device: Device = "auto") -> TrainedModel:
     card = RunCard.read(folder)
     target = _device(device)
     module = _module(card, folder)
-    _load_weights(module, _weights(card, folder), folder / WEIGHTS)
+    _load_weights(module, _weights(card, folder), folder / BEST_WEIGHTS)
     transform = Transform.from_card(card)
     if transform.mask_channels > module.shape.past_channels:
         raise RunError(
@@ -95,10 +93,10 @@ def _module(card: RunCard, folder: Path) -> Forecaster:
 
 
 def _weights(card: RunCard, folder: Path) -> dict[str, Tensor]:
-    path = folder / WEIGHTS
+    path = folder / BEST_WEIGHTS
     if not path.exists():
         words = "is not finished" if not card.training.finished else "has lost its weights"
-        raise RunError(f"the run in {folder} {words}: {WEIGHTS} is missing; train it again")
+        raise RunError(f"the run in {folder} {words}: {BEST_WEIGHTS} is missing; train it again")
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

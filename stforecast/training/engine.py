@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from stforecast.card import ModelCard, RunCard
+from stforecast.card import STATE, ModelCard, RunCard
 from stforecast.errors import ConfigError, DataError, Interrupted, RunError
 from stforecast.models.registry import complete_settings
 from stforecast.options import ModelOptions, SplitOptions, TrainingOptions, WindowOptions
@@ -24,7 +24,7 @@ from stforecast.training.resume import (
     describe_budget,
     what_matters,
 )
-from stforecast.training.runfolder import STATE, RunFolder
+from stforecast.training.runfolder import RunFolder
 from stforecast.training.signals import StopRequest
 from stforecast.windows import Statistics
 

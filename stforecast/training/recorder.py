@@ -4,14 +4,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from stforecast.card import RunCard
+from stforecast.card import (
+    BEST_WEIGHTS,
+    LAST_WEIGHTS,
+    METRICS,
+    STATE,
+    TENSORBOARD,
+    RunCard,
+)
 from stforecast.training.counters import Outcome, Snapshot
 from stforecast.training.distributed import Ranks
 from stforecast.training.files import write_state, write_weights
 from stforecast.training.logs import MetricsFile, Row, TensorBoardLog
 from stforecast.training.module import TrainingModule
 from stforecast.training.randomness import random_state
-from stforecast.training.runfolder import BEST, LAST, METRICS, STATE, TENSORBOARD, RunFolder
+from stforecast.training.runfolder import RunFolder
 from stforecast.windows import ResumableLoader
 
 
@@ -66,8 +73,8 @@ class Recorder:
         weights = self._module.model.state_dict()
         notes = {"step": str(now.counters.step)}
         if best or (started and now.counters.best_step == 0):
-            write_weights(path / BEST, weights, notes)
-        write_weights(path / LAST, weights, notes)
+            write_weights(path / BEST_WEIGHTS, weights, notes)
+        write_weights(path / LAST_WEIGHTS, weights, notes)
         write_state(path / STATE, self._state(now, randomness))
         if row is not None:
             self._metrics.append(row)

@@ -10,16 +10,9 @@ import re
 import shutil
 from pathlib import Path
 
-from stforecast.card import RunCard
+from stforecast.card import CARD, RunCard
 from stforecast.errors import RunError
 from stforecast.training.files import writing
-
-CARD = "card.json"
-BEST = "model.safetensors"
-LAST = "last.safetensors"
-STATE = "state.pt"
-METRICS = "metrics.csv"
-TENSORBOARD = "tensorboard"
 
 
 class RunFolder:

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Any
 
+from stforecast.card import STATE
 from stforecast.errors import StForecastError
 from stforecast.training.distributed import Ranks
 from stforecast.training.files import read_state
@@ -20,7 +21,6 @@ from stforecast.training.health import NotFiniteError
 from stforecast.training.job import Job
 from stforecast.training.logs import Best, Row
 from stforecast.training.plan import make_plan
-from stforecast.training.runfolder import STATE
 from stforecast.training.signals import StopRequest
 from stforecast.windows import Statistics
 
