@@ -129,7 +129,10 @@ class RunCard(_Section):
                 f"{folder} is not a trained run ({words}); make one with stforecast train"
             ) from error
         except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+            raise RunError(
+                f"cannot read {path}: {error.strerror or error}; change its rights or train the "
+                "run again"
+            ) from error
         except ValueError as error:  # neither text nor JSON
             raise RunError(f"{path} is damaged (not JSON); train the run again") from error
         if not isinstance(values, dict):

@@ -24,7 +24,9 @@ def written_whole(path: Path, what: str) -> Iterator[Path]:
         os.replace(beside, path)
     except (OSError, RuntimeError) as error:  # netCDF4 reports a full disk as RuntimeError
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
-        raise StForecastError(f"cannot write {what} {path}: {reason}") from error
+        raise StForecastError(
+            f"cannot write {what} {path}: {reason}; make room or choose another place"
+        ) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -129,6 +129,14 @@ def test_what_is_no_card_is_refused(content: bytes | None, words: str, tmp_path:
         RunCard.read(tmp_path)
 
 
+def test_a_card_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / CARD).mkdir()
+    with pytest.raises(
+        RunError, match=r"cannot read .*card\.json: Is a directory; .*train the run"
+    ):
+        RunCard.read(tmp_path)
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"nowhere is not a trained run \(there is no run\)"):
         RunCard.read(tmp_path / "nowhere")

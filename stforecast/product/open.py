@@ -47,7 +47,7 @@ def read(path: Path) -> xr.Dataset:
     if not path.exists():
         raise DataError(f"there is no forecast at {path}; make one with stforecast forecast")
     if path.is_file() and path.stat().st_size == 0:
-        raise DataError(f"{path} is empty")
+        raise DataError(f"{path} is empty; make or get it again")
     engine: dict[str, Any] = {}
     if path.is_dir():
         engine = {"engine": "zarr"}
@@ -71,5 +71,7 @@ def read(path: Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         if reason.startswith("did not find a match"):  # a list of xarray's engines follows
-            raise DataError(f"{path} is neither NetCDF nor Zarr") from error
+            raise DataError(
+                f"{path} is neither NetCDF nor Zarr; give a forecast in one of them"
+            ) from error
         raise DataError(f"{path} cannot be read as NetCDF or Zarr ({reason})") from error

@@ -40,6 +40,7 @@ def write_manifest(folder: Path) -> None:
 
 def check_manifest(folder: Path, *, checksums: bool = False) -> None:
     """StoreError if a file of the store is missing, has another size or, if asked, other bytes."""
+    remedy = "bring it back or make the store anew with stforecast ingest --overwrite"
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         files = {
@@ -47,12 +48,13 @@ def check_manifest(folder: Path, *, checksums: bool = False) -> None:
         }
         empty = list(manifest["empty"])
     except FileNotFoundError:
-        raise StoreError(f"{folder} has no {MANIFEST}, so it is no whole tensor store") from None
+        raise StoreError(
+            f"{folder} has no {MANIFEST}, so it is no whole tensor store; {remedy}"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise StoreError(f"the {MANIFEST} of {folder} cannot be read") from None
+        raise StoreError(f"the {MANIFEST} of {folder} cannot be read; {remedy}") from None
     for key, (size, digest) in files.items():
         path = folder / key
-        remedy = "bring it back or make the store anew with stforecast ingest --overwrite"
         try:
             found = path.stat().st_size
         except OSError:

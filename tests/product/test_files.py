@@ -171,10 +171,10 @@ def test_files_that_are_no_forecast(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no forecast at .*stforecast forecast"):
         open_product(tmp_path / "none.nc")
     (tmp_path / "empty.nc").touch()
-    with pytest.raises(DataError, match="is empty"):
+    with pytest.raises(DataError, match="is empty; make or get it again"):
         open_product(tmp_path / "empty.nc")
     (tmp_path / "text.nc").write_text("thesis")
-    with pytest.raises(DataError, match="is neither NetCDF nor Zarr"):
+    with pytest.raises(DataError, match="is neither NetCDF nor Zarr; give a forecast in one"):
         open_product(tmp_path / "text.nc")
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="cannot be read as NetCDF or Zarr"):

@@ -50,7 +50,7 @@ def test_table_is_stacked_where_there_is_none(scores):
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
 
 
-@pytest.mark.parametrize("width", (72, 100, 118, 122, 140))
+@pytest.mark.parametrize("width", [72, 100, 118, 122, 140])
 def test_no_width_cuts_a_number(scores, width):
     tiny = scores.assign({name: scores[name] * 1e-9 for name in ("rmse", "mae", "bias")})
     for table in (scores, tiny):
@@ -109,5 +109,7 @@ def test_lead_times_that_count_steps(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(scores, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StForecastError, match="cannot write the scores"):
+    with pytest.raises(
+        StForecastError, match=r"cannot write the scores .*; make room or choose another"
+    ):
         write_scores(scores, tmp_path / "file" / "deeper")
