@@ -111,23 +111,6 @@ class Observed:
             result[known] = fields[np.searchsorted(needed, index[known])]
         return result
 
-    def dataset(self, forecast: xr.Dataset) -> xr.Dataset:
-        """The observations in the form of the forecast, with its coordinates."""
-        dims = (names.INIT_TIME, names.LEAD_TIME, *self.further, self.grid.y_name, self.grid.x_name)
-        fields = {
-            name: (dims, self.values(name), self._observations[name].attrs)
-            for name in self.variables
-        }
-        return xr.Dataset(fields, coords=forecast.coords)
-
-
-def observed_at(forecast: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
-    """Observations at the valid times of a forecast, ``(init_time, lead_time, …, y, x)``.
-
-    In memory; NaN at times that were not observed. See :class:`Observed` for what must agree.
-    """
-    return Observed(forecast, observations).dataset(forecast)
-
 
 def check_units(name: str, one: xr.DataArray, other: xr.DataArray, first: str, second: str) -> None:
     """DataError when a variable has different units in two datasets, named `first` and `second`.

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from stforecast.errors import RunError
@@ -37,16 +36,6 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], notes: Mapping[str,
     content = save(plain, metadata=dict(notes))
     with written_whole(path, "the weights") as beside:
         beside.write_bytes(content)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights on the CPU; RunError where they are missing or damaged."""
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"the weights {path} cannot be read ({error}); train the run again"
-        ) from error
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -58,11 +58,3 @@ def masked_sum(
     difference = torch.where(valid, difference, torch.zeros_like(difference))
     # Every penalty is zero at zero, so what is not valid adds nothing.
     return penalty(difference).sum(), valid.expand_as(difference).sum().float()
-
-
-def masked_mean(
-    penalty: Pointwise, prediction: Tensor, target: Tensor, valid: Tensor | None
-) -> Tensor:
-    """The mean of the penalty over the valid cells; zero, with a zero gradient, without any."""
-    total, count = masked_sum(penalty, prediction, target, valid)
-    return total / count.clamp(min=1)

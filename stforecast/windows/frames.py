@@ -53,11 +53,6 @@ class Frames:
         """Without the copy in memory: a process that does not share it reads the store itself."""
         return {**vars(self), "_cache": None}
 
-    @property
-    def in_memory(self) -> bool:
-        """Whether the whole record is held in memory."""
-        return self._cache is not None
-
     def read(self, start: int, stop: int, sequence: int = 0) -> NDArray[np.float32]:
         """Frames ``start`` to ``stop`` (n, C, H, W) of one sequence, NaN where missing."""
         if self._cache is None:

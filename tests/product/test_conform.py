@@ -9,7 +9,7 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.product import conform
 from stforecast.product.conform import forecast_variables
-from stforecast.product.observed import observed_at
+from stforecast.product.observed import Observed
 
 INITS = np.array(["2020-01-01T00", "2020-01-01T12"], "datetime64[ns]")
 LEADS = np.array([6, 12, 18], "timedelta64[h]").astype("timedelta64[ns]")
@@ -156,8 +156,7 @@ def test_observations_at_the_valid_times():
     observed = xr.Dataset(
         {"t": (("valid", "lat", "lon"), fields)}, coords={"valid": times, **PLACE}
     )
-    found = observed_at(data, observed)
-    assert found["t"].dims == data["t"].dims
+    found = Observed(data, observed).values("t")
+    assert found.shape == data["t"].shape
     expected = [[0, 1, 2], [2, 3, np.nan]]
-    np.testing.assert_array_equal(found["t"][..., 0, 0], expected)
-    assert (data["t"] - found["t"]).shape == data["t"].shape
+    np.testing.assert_array_equal(found[..., 0, 0], expected)

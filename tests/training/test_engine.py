@@ -14,7 +14,7 @@ import torch
 from stforecast.card import RunCard
 from stforecast.errors import ConfigError, DataError, RunError, StForecastError
 from stforecast.models import SampleShape, create_model
-from stforecast.training.files import read_state, read_weights
+from stforecast.training.files import read_state
 from tests.helpers import make_store
 from tests.training.conftest import Trainer, equal
 
@@ -39,7 +39,7 @@ def test_leaves_a_run(trainer: Trainer) -> None:
     assert card.precision == "float32"
     assert set(card.splits) == {"train", "validation", "test"}
     model = create_model(card.model.name, SampleShape(**card.shape), **card.model.settings)
-    model.load_state_dict(read_weights(trainer.folder / "model.safetensors"))
+    model.load_state_dict(trainer.weights("model.safetensors"))
 
 
 def test_metrics_are_readable(trainer: Trainer) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from stforecast.card import RunCard
 from stforecast.errors import RunError, StForecastError
-from stforecast.training.files import read_state, read_weights
+from stforecast.training.files import read_state
 from stforecast.training.health import Health, NotFiniteError
 from stforecast.training.runfolder import RunFolder
 from stforecast.training.session import Session
@@ -52,7 +52,7 @@ def test_the_last_good_state_and_the_best_weights_stay(
     assert "the state after step 4 and the best weights, of step 4, are kept in" in sentence
     assert not RunCard.read(trainer.folder).training.finished
     for name in ("model.safetensors", "last.safetensors"):
-        weights = read_weights(trainer.folder / name)
+        weights = trainer.weights(name)
         assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     assert read_state(trainer.folder / "state.pt")["session"]["counters"]["step"] == 4
 

@@ -51,7 +51,6 @@ def counting(store: TensorStore) -> Counting:
 def test_frames_are_those_of_the_store(cache_bytes: int | None) -> None:
     store = make_store(30, 2, 3, 4, missing=0.1, absent=[7])
     frames = Frames(store, cache_bytes)
-    assert frames.in_memory == (cache_bytes is None)
     whole = store.read(0, 30)
     np.testing.assert_array_equal(frames.read(5, 9), whole[5:9])
     positions = np.array([[3, 1, 2, 2], [29, 0, 15, 16]])
@@ -90,10 +89,13 @@ def test_a_copy_in_memory_cannot_be_spoilt_through_a_batch() -> None:
 
 
 def test_records_over_the_limit_stay_in_the_store() -> None:
-    store = make_store(20, 1, 3, 4)
+    store = counting(make_store(20, 1, 3, 4))
     size = 20 * 3 * 4 * 4
-    assert Frames(store, size).in_memory
-    assert not Frames(store, size - 1).in_memory
+    for limit, later_reads in ((size, []), (size - 1, [(3, 5, 0)])):
+        frames = Frames(store, limit)
+        store.reads.clear()
+        frames.read(3, 5)
+        assert store.reads == later_reads
     assert 0 < default_cache_bytes() <= 2 * 2**30
 
 
