@@ -286,6 +286,34 @@ def test_scores_know_the_training_period_of_the_run(run: sf.Run) -> None:
     assert float(whole["rmse"].squeeze()) == pytest.approx(float(by_hand), rel=0.05)  # no weights
 
 
+def test_the_sequences_of_a_hindcast_are_found_in_the_record(tmp_path: Path) -> None:
+    store = make_store(20, sequences=12)
+    run = sf.load(make_run(tmp_path / "run", store))
+    hind = run.hindcast(store)
+    begin, end = run.card.sequences["test"]
+    write_store(store.dataset, tmp_path / "store.zarr")
+    chosen = store.observations().isel(video=slice(begin, end))
+    truth = chosen["v0"].sel(time=hind["valid_time"])
+    error = (hind["v0"] - truth.transpose(*hind["v0"].dims)).values
+    for obs in (store, tmp_path / "store.zarr", sf.open_store(tmp_path / "store.zarr")):
+        with pytest.warns(StForecastWarning, match="shorter than 2 years"):
+            scores = sf.verify(hind, obs, references=["persistence", "climatology"], by=[])
+        with pytest.warns(StForecastWarning, match="shorter than 2 years"):
+            found = sf.references(obs, hind, ["climatology"])["climatology"]
+        assert float(scores["rmse"][0].squeeze()) == pytest.approx(
+            np.sqrt((error**2).mean()), rel=0.05
+        )  # no weights
+        # what is usual is that of the sequences trained on, the same for all
+        trained = store.variables()["v0"].isel(video=slice(*run.card.sequences["train"]))
+        hour = found["valid_time"].values[0, 0]
+        expected = trained.sel(time=trained["time"].dt.hour == hour.astype("M8[h]").item().hour)
+        np.testing.assert_allclose(
+            found["v0"].isel(init_time=0, lead_time=0, video=-1),
+            expected.mean(["video", "time"]),
+            rtol=1e-5,
+        )
+
+
 def test_references_are_forecasts(run: sf.Run) -> None:
     obs = record()
     hind = run.hindcast(obs, horizon=2)

@@ -128,12 +128,7 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
         history=model.spec.history,
         train=period(record.axis, *card.splits["train"], "training period"),
     )
-    observed = record.observations()
-    if sequences is not None:
-        among = {str(record.meta.sequence_name): sequences}
-        references = {name: made.isel(among) for name, made in references.items()}
-        observed = observed.isel(among)
-    return verify(hindcast, observed, references=references, by=options.by)
+    return verify(hindcast, record.observations(), references=references, by=options.by)
 
 
 def _score_files(

@@ -13,6 +13,7 @@ from stforecast.errors import DataError
 from stforecast.grid import Grid
 from stforecast.product.conform import forecast_variables
 from stforecast.product.place import grid_of
+from stforecast.product.sequences import same_sequences
 from stforecast.timeaxis import calendar_of, normalise_stamps, stamp_text
 
 
@@ -52,6 +53,7 @@ class Observed:
                 f"lack; select one value of it or average over it"
             )
         for dim in self.further:
+            self._observations = same_sequences(self._observations, forecast, dim)
             sizes = forecast.sizes[dim], self._observations.sizes[dim]
             if sizes[0] != sizes[1]:
                 raise DataError(

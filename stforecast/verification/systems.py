@@ -14,6 +14,7 @@ from stforecast.errors import DataError, StForecastWarning
 from stforecast.product.conform import conform, forecast_variables
 from stforecast.product.observed import Observed, check_units, compare_grids
 from stforecast.product.place import grid_of
+from stforecast.product.sequences import same_sequences
 from stforecast.timeaxis import normalise_stamps
 
 Fields = NDArray[np.float32]
@@ -58,6 +59,7 @@ class Comparison:
 def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Comparison:
     """Bring forecasts and observations together; the first forecast says which variables and times.
 
+    It also says which sequences, of a record that has them.
     Warns of variables, initial and lead times that not all of them have. DataError when nothing is
     left, or when grids, units or calendars differ.
     """
@@ -78,6 +80,8 @@ def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Co
     if len(variables) < len(predicted):
         left = [name for name in predicted if name not in variables]
         _warn(f"{', '.join(left)} cannot be scored: not in all forecasts and the observations")
+    for dim in observed.further:
+        products = {name: same_sequences(item, main, dim) for name, item in products.items()}
     for name, product in products.items():
         if name != main_name:
             _check_against(main_name, main, name, product, variables[0], observed)

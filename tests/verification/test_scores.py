@@ -204,8 +204,15 @@ def test_sequences_are_scored_together():
     )
     scores = verify(forecast, store.observations(), area_weighted=False)
     assert value(scores, "rmse") == pytest.approx(np.sqrt(14 / 3), rel=1e-5)
+    # those of a forecast of some of them are found by their numbers
+    some = verify(forecast.isel(video=[2, 1]), store.observations(), area_weighted=False)
+    assert value(some, "rmse") == pytest.approx(np.sqrt(13 / 2), rel=1e-5)
+    named = store.observations().assign_coords(video=["a", "b", "c"])
+    last = forecast.assign_coords(video=["a", "b", "c"]).isel(video=[2])
+    scores = verify({"one": last, "all": forecast.assign_coords(video=named["video"])}, named)
+    assert scores["rmse"].squeeze().values == pytest.approx([3, 3], rel=1e-5)
     with pytest.raises(DataError, match="2 of the dimension video"):
-        verify(forecast.isel(video=[0, 1]), store.observations())
+        verify(forecast.isel(video=[0, 1]).drop_vars("video"), store.observations())
 
 
 def test_several_forecasts_side_by_side_on_common_times():
