@@ -87,7 +87,9 @@ def _session(
     if hardware.device != "mps":
         _channels_last(model)
     if options.compile:
-        model.compile()
+        # Batches have one shape but for the last one, and paddings follow from it: symbolic sizes
+        # would gain nothing, and torch 2.13 fails on them.
+        model.compile(dynamic=False)
     module = TrainingModule(
         model,
         Transform.create(plan.statistics, plan.spec, job.store.meta.channels),
