@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     help="The tensor store to take the history from [default: that of the run].",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(),
     metavar="FILE",

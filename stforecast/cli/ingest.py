@@ -21,6 +21,7 @@ from stforecast.errors import ConfigError
 )
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option(
+    "-o",
     "--output",
     type=click.Path(),
     metavar="STORE",

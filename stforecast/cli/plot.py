@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     "[default: the tensor store of the experiment].",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(),
     metavar="FOLDER",

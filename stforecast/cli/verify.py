@@ -46,6 +46,7 @@ _FROM_STATISTICS = ("climatology", "hour_of_week")
     help="The tensor store to hindcast [default: that of the run].",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(),
     metavar="FOLDER",
