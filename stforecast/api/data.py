@@ -44,13 +44,13 @@ def open_data(files: str | Path | Sequence[str | Path], **options: Any) -> xr.Da
         DataError: files that are missing, broken, or no record of gridded fields.
         ConfigError: an option that does not exist or does not fit.
     """
-    several = isinstance(files, Sequence) and not isinstance(files, str)
-    paths = [str(path) for path in files] if several else [str(files)]  # type: ignore[union-attr]
-    chosen = data_options("open_data", {**options, "files": paths})
+    chosen = data_options("open_data", {**options, "files": _paths(files)})
     source = open_source(chosen.files, chosen, Path())
     prepared = prepare(source, chosen)
     _tell(prepared.findings)
-    sources = [{"path": str(path)} for path in source.encoding.get(names.SOURCE_FILES, paths)]
+    sources = [
+        {"path": str(path)} for path in source.encoding.get(names.SOURCE_FILES, chosen.files)
+    ]
     return _shown(TensorStore(prepared.dataset), sources)
 
 
@@ -83,10 +83,14 @@ def ingest(
     Returns:
         The mapping and what was found; ``findings()`` gives sentences, ``table`` draws them.
     """
-    several = isinstance(files, Sequence) and not isinstance(files, str)
-    paths = [str(path) for path in files] if several else [str(files)]  # type: ignore[union-attr]
-    chosen = data_options("ingest", {**options, "files": paths})
+    chosen = data_options("ingest", {**options, "files": _paths(files)})
     return _ingest(chosen.files, store, chosen, overwrite=overwrite, dry_run=dry_run)
+
+
+def _paths(files: str | Path | Sequence[str | Path]) -> list[str]:
+    if isinstance(files, (str, Path)):
+        return [str(files)]
+    return [str(path) for path in files]
 
 
 def to_store(record: Record, variables: Sequence[str] | None = None) -> TensorStore:

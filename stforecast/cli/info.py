@@ -6,6 +6,7 @@ import click
 
 from stforecast.cli.options import talk_options
 from stforecast.cli.session import Session
+from stforecast.config.outputs import MODEL
 from stforecast.errors import DataError
 
 
@@ -34,7 +35,7 @@ def command(session: Session, path: str) -> None:
     place = Path(path)
     if not place.exists():
         raise DataError(f"there is nothing at {path}")
-    for folder in (place, place / "model"):
+    for folder in (place, place / MODEL):
         if (folder / CARD).is_file():
             session.show(describe.run(folder))
             return

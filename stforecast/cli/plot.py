@@ -9,8 +9,9 @@ import click
 from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
 from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
-from stforecast.cli.study import HINDCAST, STORE, Study, open_study
+from stforecast.cli.study import HINDCAST, Study, open_study
 from stforecast.config import safe_name
+from stforecast.config.outputs import MAPS, STORE
 from stforecast.errors import DataError, MapError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def command(
         around = [path.parent, path.parent.parent]
         nearby = [place / STORE for place in around]
         home = next((place for place in around if (place / STORE).exists()), path.parent)
-        paths, folder = [path], home / "maps"
+        paths, folder = [path], home / MAPS
     from stforecast.maps import plot
     from stforecast.product import open_product
 

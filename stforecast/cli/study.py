@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from stforecast.cli.session import Session
 from stforecast.config import Experiment, experiment_of, load_experiment, safe_name
+from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.errors import RunError, StoreError
 
 if TYPE_CHECKING:
     from stforecast.card import RunCard
     from stforecast.store import TensorStore
 
-MODEL = "model"
-STORE = "store.zarr"
-FORECAST = "forecast.nc"
 HINDCAST = "hindcast.nc"
 
 
@@ -40,11 +38,11 @@ class Study:
 
     @property
     def verification(self) -> Path:
-        return self.folder / "verification"
+        return self.folder / VERIFICATION
 
     @property
     def maps(self) -> Path:
-        return self.folder / "maps"
+        return self.folder / MAPS
 
     def described(self) -> dict[str, Any]:
         """The resolved experiment as plain values for the card of a run."""

@@ -12,6 +12,7 @@ from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
 from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_card, study_of_run
 from stforecast.config import Experiment
+from stforecast.config.outputs import VERIFICATION
 from stforecast.errors import ConfigError, DataError, StForecastWarning
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def command(
         if not forecasts:
             raise click.UsageError("--observations needs the forecast FILEs to score against them")
         study = open_study(session, config, overrides, own_data="observations")
-        folder = Path(output or "verification")
+        folder = Path(output or VERIFICATION)
         scores = _score_files(forecasts, observations, study.experiment)
     else:
         study = _study_to_score(session, forecasts, config, overrides, store)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stforecast.config.experiment import Experiment
+from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.config.overrides import apply_override, parse_override
 from stforecast.config.presets import DEMO, experiment_preset, experiment_presets, model_preset
 from stforecast.config.problems import explain
@@ -46,7 +47,7 @@ class LoadedExperiment:
     @property
     def store(self) -> Path:
         store = self.experiment.data.store
-        return self.base / store if store else self.folder / "store.zarr"
+        return self.base / store if store else self.folder / STORE
 
     @property
     def files(self) -> list[str]:
@@ -58,19 +59,19 @@ class LoadedExperiment:
 
     @property
     def model(self) -> Path:
-        return self.folder / "model"
+        return self.folder / MODEL
 
     @property
     def forecast(self) -> Path:
-        return self.folder / "forecast.nc"
+        return self.folder / FORECAST
 
     @property
     def verification(self) -> Path:
-        return self.folder / "verification"
+        return self.folder / VERIFICATION
 
     @property
     def maps(self) -> Path:
-        return self.folder / "maps"
+        return self.folder / MAPS
 
     @property
     def overlay(self) -> Path | None:
