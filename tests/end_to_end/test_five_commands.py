@@ -22,7 +22,6 @@ QUICK = [
 
 
 def test_the_demo_in_an_empty_folder(tmp_path, monkeypatch):
-    pytest.importorskip("iris_sample_data")
     monkeypatch.chdir(tmp_path)
     empty = Workspace(tmp_path)
     for words in (["ingest"], ["train", *QUICK], ["forecast", "--horizon", "4"], ["verify"]):

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 WORKFLOW = Path(__file__).resolve().parents[2] / "pipelines" / "forecast.smk"
 QUICK = ["training.max_steps=3", "training.validations=1", "model.hid_S=4", "model.hid_T=8"]
 STEPS = ["ingest", "train", "forecast", "verify", "plot"]
@@ -14,7 +12,6 @@ STEPS = ["ingest", "train", "forecast", "verify", "plot"]
 
 def snakemake(folder: Path, *words: str, overrides: list[str] | None = None) -> str:
     """Run the workflow in a folder; what it printed."""
-    pytest.importorskip("snakemake")
     chosen = ", ".join(f'"{text}"' for text in (QUICK if overrides is None else overrides))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW), "--cores", "2"),
@@ -40,7 +37,6 @@ def steps_of(folder: Path, overrides: list[str] | None = None) -> list[str]:
 
 
 def test_the_demo_runs_and_only_what_is_out_of_date_runs_again(tmp_path):
-    pytest.importorskip("iris_sample_data")
     snakemake(tmp_path)
     folder = tmp_path / "runs" / "demo"
     assert (folder / "forecast.nc").is_file()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import compliance_checker
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from tests.product.make_standard_names import LIST, standard_names
 
 
 def test_the_list_of_standard_names_is_the_published_table() -> None:
-    data = pytest.importorskip("compliance_checker").__path__[0]
+    data = compliance_checker.__path__[0]
     made = standard_names(Path(data, "data", "cf-standard-name-table.xml"))
     shipped = LIST.read_text(encoding="utf-8")
     if made.splitlines()[0] != shipped.splitlines()[0]:
