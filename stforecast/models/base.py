@@ -95,7 +95,10 @@ torch.utils._pytree.register_dataclass(Covariates)
 
 @dataclasses.dataclass
 class TrainingForward:
-    """What the loss compares, and what a system adds to it, by name."""
+    """What the loss compares, and what a system adds to it, by name.
+
+    A prediction of more than T' frames is of the last frames of history and target together.
+    """
 
     prediction: Tensor
     target: Tensor
@@ -112,6 +115,7 @@ class Forecaster(nn.Module):
 
     shape: SampleShape
     fixed_grid: bool = False
+    loss: str = "mse"  # the published one; training.loss may be another
     name: str = ""
     settings: dict[str, Any]
 
@@ -163,12 +167,8 @@ def history_frames(history: Tensor, covariates: Covariates | None, shape: Sample
 
     Returns (B, T, C+P+K+S, H, W): channels, past, the history's part of future, static.
     """
-    B, T, C, H, W = history.shape
-    if history.shape[1:3] != (shape.in_steps, shape.channels):
-        raise DataError(
-            f"the history has {T} frames of {C} channels, "
-            f"but the model takes {shape.in_steps} of {shape.channels}"
-        )
+    _check_frames(history, shape)
+    B, T, _, H, W = history.shape
     covariates = covariates or Covariates()
     parts = [history]
     if shape.past_channels:
@@ -197,6 +197,52 @@ def known_frames(
         static = _static(covariates, shape, B, H, W)
         parts.append(static.expand(-1, shape.out_steps, -1, -1, -1))
     return torch.cat(parts, dim=2)
+
+
+def step_covariates(
+    history: Tensor, covariates: Covariates | None, shape: SampleShape
+) -> Tensor | None:
+    """Join what a recurrent system is told at each step from a frame to the next.
+
+    Returns (B, T+T'-1, P+K+S, H, W), or None if that is nothing: past of the frame that is there,
+    zero after the initial time; future of the frame that is to come; static.
+    """
+    if not shape.past_channels + shape.known_channels:
+        return None
+    B, T, _, H, W = history.shape
+    steps = T + shape.out_steps - 1
+    covariates = covariates or Covariates()
+    parts = []
+    if shape.past_channels:
+        past = _expect("past", covariates.past, (B, T, shape.past_channels, H, W))
+        unknown = past.new_zeros(B, shape.out_steps - 1, *past.shape[2:])
+        parts.append(torch.cat((past, unknown), dim=1))
+    if shape.future_channels:
+        parts.append(_future(covariates, shape, B, H, W)[:, 1:])
+    if shape.static_channels:
+        parts.append(_static(covariates, shape, B, H, W).expand(-1, steps, -1, -1, -1))
+    return torch.cat(parts, dim=2)
+
+
+def check_history(history: Tensor, model: Forecaster) -> None:
+    """Raise DataError unless a model can take this history."""
+    shape = model.shape
+    _check_frames(history, shape)
+    if model.fixed_grid and history.shape[-2:] != (shape.height, shape.width):
+        given, own = "×".join(map(str, history.shape[-2:])), f"{shape.height}×{shape.width}"
+        raise DataError(
+            f"the history is on a {given} grid, but weights of {model.name} belong to the {own} "
+            "cells that it was trained on"
+        )
+
+
+def _check_frames(history: Tensor, shape: SampleShape) -> None:
+    if history.shape[1:3] != (shape.in_steps, shape.channels):
+        T, C = history.shape[1:3]
+        raise DataError(
+            f"the history has {T} frames of {C} channels, "
+            f"but the model takes {shape.in_steps} of {shape.channels}"
+        )
 
 
 def _future(covariates: Covariates, shape: SampleShape, B: int, H: int, W: int) -> Tensor:

@@ -96,6 +96,13 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
+def read_out(readout: nn.Module, x: Tensor) -> Tensor:
+    """A last layer, in float32 whatever the precision of what comes before it."""
+    with full_precision(x):
+        y: Tensor = readout(x.float())
+        return y
+
+
 class DropPath(nn.Module):
     """Drop a path of the network for whole samples, in training; the others make up for it.
 

@@ -20,6 +20,18 @@ def require_odd(name: str, kernel: int) -> None:
     require(kernel > 0 and kernel % 2 == 1, f"model.{name} is {kernel}; a kernel must be odd")
 
 
+def require_hidden(hidden: tuple[int, ...], *, alike: bool = False) -> None:
+    """Raise ConfigError unless each layer has a width, and all the same one if a system needs it.
+
+    alike: a memory that goes from layer to layer has one width.
+    """
+    require(len(hidden) > 0, "model.hidden is empty; give the width of each layer")
+    for width in hidden:
+        require(width >= 1, f"model.hidden has a layer of {width}; it must be 1 or more")
+    same = not alike or len(set(hidden)) == 1
+    require(same, f"model.hidden is {list(hidden)}; its memory needs layers of one width")
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the nearest known one, else all of them."""
     known = list(known)

@@ -27,9 +27,9 @@ from stforecast.models.layers import (
     Norm,
     activation_layer,
     crop_from_multiple,
-    full_precision,
     norm_layer,
     pad_to_multiple,
+    read_out,
 )
 from stforecast.models.registry import register
 from stforecast.models.settings import require, require_odd, suggestion
@@ -248,8 +248,7 @@ class SimVP(Forecaster):
         z = self.hid(z)  # (B, T' hid_S, h, w)
         z = z.unflatten(1, (T_out, -1)).flatten(0, 1)  # (B T', hid_S, h, w)
         y = self.dec(z, skips)  # (B T', hid_S, H, W)
-        with full_precision(y):
-            y = self.readout(y.float())  # (B T', C, H, W)
+        y = read_out(self.readout, y)  # (B T', C, H, W)
         y = crop_from_multiple(y, self.multiple, H, W)
         forecast: Tensor = y.unflatten(0, (B, T_out))  # (B, T', C, H, W)
         return forecast

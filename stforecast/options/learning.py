@@ -43,7 +43,9 @@ class TrainingOptions(Options):
         lt=1,
         description="part of the budget in which the learning rate rises; a constant one does not",
     )
-    loss: Literal["mse", "mae", "mse+mae", "huber"] = "mse"
+    loss: Literal["auto", "mse", "mae", "mse+mae", "huber"] = Field(
+        "auto", description="auto: the one that the model was published with"
+    )
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm; null for none")
     early_stopping: int | None = Field(
         None, ge=1, description="validations without a better score; for a constant schedule only"

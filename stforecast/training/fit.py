@@ -90,10 +90,12 @@ def _session(
         # Batches have one shape but for the last one, and paddings follow from it: symbolic sizes
         # would gain nothing, and torch 2.13 fails on them.
         model.compile(dynamic=False)
+    penalty = pointwise_loss(model.loss if options.loss == "auto" else options.loss)
     module = TrainingModule(
         model,
         Transform.create(plan.statistics, plan.spec, job.store.meta.channels),
         options,
+        penalty,
         # Its gradients are unscaled before they are clipped, which a fused step would do itself.
         fused=hardware.precision != "float16" and hardware.device != "mps",
         scaled=hardware.precision == "float16",
@@ -118,7 +120,7 @@ def _session(
         validator = Validator(
             loader(plan.validation, shuffle=False),
             job.store.channels,
-            pointwise_loss(options.loss),
+            penalty,
             hardware.autocast_dtype,
             ranks,
         )

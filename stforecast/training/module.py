@@ -12,7 +12,7 @@ from stforecast.models import Forecaster
 from stforecast.options import TrainingOptions
 from stforecast.training.distributed import Ranks
 from stforecast.training.health import Health
-from stforecast.training.losses import masked_sum, pointwise_loss
+from stforecast.training.losses import Pointwise, masked_sum
 from stforecast.training.schedules import Rate
 from stforecast.windows import Batch, Transform
 
@@ -30,6 +30,7 @@ class TrainingModule(pl.LightningModule):
         model: Forecaster,
         transform: Transform,
         options: TrainingOptions,
+        penalty: Pointwise,
         *,
         fused: bool,
         scaled: bool,
@@ -44,7 +45,7 @@ class TrainingModule(pl.LightningModule):
         self.done_steps = 0
         self.total_steps: int | None = None
         self.sums: dict[str, Tensor] = {}  # of the losses by name since they were last taken
-        self._penalty = pointwise_loss(options.loss)
+        self._penalty = penalty
         self._fused = fused
         self._loss: Tensor | None = None
 
@@ -59,6 +60,10 @@ class TrainingModule(pl.LightningModule):
             step=self.done_steps,
             total_steps=self.total_steps,
         )
+        shown = forward.prediction.shape[1] - valid.shape[1]
+        if shown > 0:  # a recurrent system forecasts frames of the history too
+            in_history = ~batch.history[:, -shown:].isnan() & state.known
+            valid = torch.cat((in_history, valid), dim=1)
         total, count = masked_sum(self._penalty, forward.prediction, forward.target, valid)
         # Gradients are averaged over the processes, whose batches may hold unlike numbers of cells.
         count = self.ranks.total(count) / self.ranks.world_size

@@ -34,7 +34,8 @@ def prepared(store: TensorStore, departure: str = "none") -> tuple[Plan, Trainin
     module = TrainingModule(
         Mean(plan.shape),
         Transform.create(plan.statistics, plan.spec, store.meta.channels),
-        TrainingOptions(loss="mae"),
+        TrainingOptions(),
+        torch.abs,
         fused=False,
         scaled=False,
         ranks=Ranks(),

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stforecast.errors import ConfigError
-from stforecast.models.published import simvp
+from stforecast.models.published import recurrent, simvp
 from stforecast.models.published.weights import without_prefix
 from stforecast.models.settings import suggestion
 
@@ -19,6 +19,7 @@ Layout = Callable[[dict[str, Tensor], Mapping[str, Any]], nn.Module]
 LAYOUTS: dict[str, Layout] = {
     "simvp_v1": simvp.simvp_v1,
     "openstl_simvp_inception": simvp.openstl_simvp_inception,
+    "convlstm": recurrent.convlstm,
 }
 
 

@@ -1,0 +1,74 @@
+"""Which frames a recurrent system is shown in training, and which of its own it must go on from.
+
+Scheduled sampling: Bengio et al. 2015, arXiv:1506.03099. Reverse scheduled sampling: Wang et al.
+2021 (PredRNN-V2), arXiv:2103.09504, section 3.4. Teacher forcing of whole sequences: Le Guen and
+Thome 2020 (PhyDNet), arXiv:2003.01460.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stforecast.models.settings import require
+
+SamplingKind = Literal["none", "scheduled", "reverse", "sequence"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """A schedule of true frames shown in training.
+
+    kind: "scheduled" draws frame by frame whether the true forecast frame is shown, with a chance
+        that falls linearly from 1 at `begin` to 0 at `end`. "sequence" draws once for a whole batch
+        (teacher forcing). "reverse" also hides history frames: they are shown with a chance of 1/2
+        until `begin`, then 1 - exp(-t / decay) / 2, and always from `end`; forecast frames with 1/2
+        until `begin`, then linearly down to 0 at `end`. "none" shows the history and nothing else.
+    begin, end, decay: in optimiser steps; up to 1 they are parts of the whole training.
+    """
+
+    kind: SamplingKind
+    begin: float
+    end: float
+    decay: float
+
+    def __post_init__(self) -> None:
+        for key in ("begin", "end"):
+            value = getattr(self, key)
+            require(value >= 0, f"model.sampling_{key} is {value:g}; it cannot be negative")
+        require(self.decay > 0, f"model.sampling_decay is {self.decay:g}; it must be above 0")
+
+    def chances(self, step: int, total_steps: int | None) -> tuple[float, float]:
+        """Chances that a true history frame and a true forecast frame are shown at a step."""
+        begin, end, decay = (
+            value if value > 1 else value * (total_steps if total_steps is not None else math.inf)
+            for value in (self.begin, self.end, self.decay)
+        )
+        begin = 0.0 if math.isnan(begin) else begin
+        if self.kind == "none":
+            return 1.0, 0.0
+        if step >= end:
+            return 1.0, 0.0
+        left = 1.0 if step < begin else (end - step) / (end - begin) if end < math.inf else 1.0
+        if self.kind != "reverse":
+            return 1.0, left
+        if step < begin:
+            return 0.5, 0.5
+        return 1 - 0.5 * math.exp(-(step - begin) / decay), 0.5 * left
+
+    def shown(
+        self, step: int, total_steps: int | None, size: tuple[int, int, int], device: torch.device
+    ) -> Tensor:
+        """Draw which frames after the first are shown: (B, T + T' - 2), True for the true frame.
+
+        size: (B, T, T'). Frame i + 1 of history and target belongs to column i; the last frame of
+        the target is never an input.
+        """
+        B, T, T_out = size
+        history, target = self.chances(step, total_steps)
+        chance = torch.tensor([history] * (T - 1) + [target] * (T_out - 1), device=device)
+        if self.kind == "sequence":
+            return (torch.rand((), device=device) < chance).expand(B, -1)
+        return torch.rand(B, T + T_out - 2, device=device) < chance
