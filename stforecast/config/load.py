@@ -225,7 +225,7 @@ def _with_model_preset(tree: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(model, dict) or not isinstance(model.get("preset"), str):
         return tree
     name = model.get("name", "simvp")
-    preset = model_preset(str(name), model["preset"])
+    preset = model_preset(str(name), model["preset"], model)
     training = tree.get("training", {})
     if not isinstance(training, dict):
         return tree

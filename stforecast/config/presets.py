@@ -1,6 +1,7 @@
 """The experiments and model settings that come with the package."""
 
 import importlib.resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +24,67 @@ def experiment_presets() -> list[str]:
 
 def experiment_preset(name: str) -> Path:
     """The file of an experiment that comes with the package."""
-    return _pick(name, experiment_presets(), "experiment preset", presets_folder())
+    _check_known(name, experiment_presets(), "experiment preset")
+    return presets_folder() / f"{name}.yaml"
 
 
 def model_presets(model: str) -> list[str]:
-    """Names of the published settings of a model."""
-    return sorted(path.stem for path in (presets_folder() / "model" / model).glob("*.yaml"))
+    """Names of the published settings of a model, or of a variant of one such as ``simvp:tau``.
+
+    Those of a variant V are the files ``V_<preset>.yaml`` of its system.
+    """
+    system, _, variant = model.partition(":")
+    files = (presets_folder() / "model" / system).glob("*.yaml")
+    prefix = _prefix(variant)
+    return sorted(path.stem.removeprefix(prefix) for path in files if path.stem.startswith(prefix))
 
 
-def model_preset(model: str, preset: str) -> dict[str, dict[str, Any]]:
+def model_preset(
+    model: str, preset: str, given: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
     """Published settings of a model: its own under ``model``, those of training under ``training``.
+
+    model: its name, or a variant's.
+    given: its settings as given; one that has presets of its own, such as ``translator: tau``, is
+        as good as the variant's name.
 
     Raises ConfigError when the model has no such preset.
     """
+    system, _, variant = model.partition(":")
     folder = presets_folder() / "model"
     models = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if model not in models:
+    if system not in models or not model_presets(model):
+        nearest = did_you_mean(model, _variants(system) if system in models else models)
         raise ConfigError(
-            f"model.preset is {preset}, but there are no presets for the model {model}"
-            f"{did_you_mean(model, models)}"
+            f"model.preset is {preset}, but there are no presets for the model {model}{nearest}"
         )
-    path = _pick(preset, model_presets(model), f"preset of {model}", folder / model)
-    content, _ = read_yaml(path)
+    if not variant:
+        values = [value for value in (given or {}).values() if isinstance(value, str)]
+        stems = model_presets(system)
+        variant = next((value for value in values if f"{value}_{preset}" in stems), "")
+    prefix = _prefix(variant)
+    name = f"{system}:{variant}" if variant else system
+    preset = preset.removeprefix(prefix)
+    _check_known(preset, model_presets(name), f"preset of {name}")
+    content, _ = read_yaml(folder / system / f"{prefix}{preset}.yaml")
     training = content.pop("training", None) or {}
     settings = content.pop("model", None) or content
     settings.pop("name", None)
     return {"model": settings, "training": training}
 
 
-def _pick(name: str, names: list[str], what: str, folder: Path) -> Path:
+def _variants(system: str) -> list[str]:
+    """Variants of a system that have presets beside those of the system itself."""
+    stems = model_presets(system)
+    parted = [stem.partition("_") for stem in stems]
+    return sorted({f"{system}:{variant}" for variant, _, preset in parted if preset in stems})
+
+
+def _prefix(variant: str) -> str:
+    return f"{variant}_" if variant else ""
+
+
+def _check_known(name: str, names: list[str], what: str) -> None:
     if name not in names:
         hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
         raise ConfigError(f"there is no {what} {name}{hint}")
-    return folder / f"{name}.yaml"

@@ -5,7 +5,7 @@ from stforecast.models import predrnn as _predrnn  # noqa: F401
 from stforecast.models import simvp as _simvp  # noqa: F401
 from stforecast.models.base import Covariates, Forecaster, SampleShape, TrainingForward
 from stforecast.models.published import from_published
-from stforecast.models.registry import REGISTRY, create_model, register
+from stforecast.models.registry import REGISTRY, create_model, register, split_variant, variants
 
 __all__ = [
     "REGISTRY",
@@ -16,4 +16,6 @@ __all__ = [
     "create_model",
     "from_published",
     "register",
+    "split_variant",
+    "variants",
 ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -105,16 +105,26 @@ class TrainingForward:
     losses: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Variants:
+    """A setting whose values are variants of a system: ``simvp:tau`` is simvp, translator tau."""
+
+    setting: str
+    values: Collection[str]
+
+
 class Forecaster(nn.Module):
     """A system that forecasts frames from frames.
 
     A subclass takes the shape of its samples and its settings, keyword-only and with defaults,
     and defines :meth:`forward`. ``fixed_grid`` says that its parameters know H and W; others
-    take any grid.
+    take any grid. ``variants`` says which setting has variants that are known by names of their
+    own; its default is the system without one.
     """
 
     shape: SampleShape
     fixed_grid: bool = False
+    variants: ClassVar[Variants | None] = None
     loss: str = "mse"  # the published one; training.loss may be another
     name: str = ""
     settings: dict[str, Any]

@@ -40,36 +40,87 @@ def register(name: str, *, paper: str) -> Callable[[System], System]:
     return enter
 
 
-def create_model(name: str, shape: SampleShape, **settings: Any) -> Forecaster:
-    """Make a system by its name for samples of a shape, with the settings given.
+def split_variant(name: str) -> tuple[str, dict[str, Any]]:
+    """The system and the settings that a name stands for.
 
-    The model's ``settings`` are complete and plain: with them, the same call makes the same
-    model. Raises ConfigError for an unknown name or setting (naming the nearest known one) and
-    for a bad value.
+    ``simvp:tau`` is ``("simvp", {"translator": "tau"})``, and a system's own name has no settings.
+    Raises ConfigError for an unknown name, with the nearest known one.
     """
-    complete = complete_settings(name, settings)
-    model = REGISTRY[name].system(shape, **complete)
-    model.name = name
+    system, colon, value = name.partition(":")
+    entry = REGISTRY.get(system)
+    if entry is not None and not colon:
+        return name, {}
+    if entry is not None and entry.system.variants and value in entry.system.variants.values:
+        return system, {entry.system.variants.setting: value}
+    raise ConfigError(f"there is no model {name}{suggestion(name, variants())}")
+
+
+def variants() -> list[str]:
+    """Names of all systems, each followed by its variants: ``simvp``, ``simvp:tau``…"""
+    names = []
+    for name, entry in REGISTRY.items():
+        names.append(name)
+        if entry.system.variants is not None:
+            plain = _plain_variant(entry)
+            names += [f"{name}:{value}" for value in entry.system.variants.values if value != plain]
+    return names
+
+
+def variant_name(name: str, settings: Mapping[str, Any]) -> str:
+    """The name of a system with some settings, as :func:`variants` has it."""
+    entry = REGISTRY[name]
+    if entry.system.variants is None:
+        return name
+    plain = _plain_variant(entry)
+    value = settings.get(entry.system.variants.setting, plain)
+    return name if value == plain else f"{name}:{value}"
+
+
+def create_model(name: str, shape: SampleShape, **settings: Any) -> Forecaster:
+    """Make a system, or a variant of one, by its name for samples of a shape.
+
+    The model's ``name`` is that of the system, and its ``settings`` are complete and plain: with
+    both, the same call makes the same model. Raises ConfigError for an unknown name or setting
+    (naming the nearest known one) and for a bad value.
+    """
+    system, complete = complete_settings(name, settings)
+    model = REGISTRY[system].system(shape, **complete)
+    model.name = system
     model.settings = {
         key: list(value) if isinstance(value, tuple) else value for key, value in complete.items()
     }
     return model
 
 
-def complete_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of a system: those given, checked, and the defaults of the others."""
-    if name not in REGISTRY:
-        raise ConfigError(f"there is no model {name}{suggestion(name, REGISTRY)}")
-    parameters = REGISTRY[name].system.setting_parameters(given)
+def complete_settings(name: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The system that a name stands for, and all its settings.
+
+    These are the ones given, checked, that of the variant, and the defaults of the others.
+    """
+    system, chosen = split_variant(name)
+    for key, value in chosen.items():
+        if given.get(key, value) != value:
+            raise ConfigError(
+                f"the model is {name}, but model.{key} is {given[key]}; leave one out"
+            )
+    given = {**given, **chosen}
+    parameters = REGISTRY[system].system.setting_parameters(given)
     for key in given:
         if key not in parameters:
-            raise ConfigError(f"model {name} has no setting {key}{suggestion(key, parameters)}")
-    return {
+            known = variant_name(system, given)
+            raise ConfigError(f"model {known} has no setting {key}{suggestion(key, parameters)}")
+    return system, {
         key: checked(f"model.{key}", given[key], parameter.annotation)
         if key in given
-        else _default(name, parameter)
+        else _default(system, parameter)
         for key, parameter in parameters.items()
     }
+
+
+def _plain_variant(entry: Entry) -> Any:
+    """The value of a system's variants that it has without being told."""
+    assert entry.system.variants is not None
+    return entry.system.setting_parameters({})[entry.system.variants.setting].default
 
 
 def _default(name: str, parameter: inspect.Parameter) -> Any:

@@ -16,6 +16,7 @@ from stforecast.models.base import (
     Covariates,
     Forecaster,
     SampleShape,
+    Variants,
     history_frames,
     keyword_parameters,
     known_frames,
@@ -157,6 +158,8 @@ class SimVP(Forecaster):
     the latest frames. Covariates known in advance pass through an encoder of their own; its output
     joins the translator's input and its first features the decoder's last layer.
     """
+
+    variants = Variants("translator", TRANSLATORS)
 
     def __init__(
         self,

@@ -11,11 +11,16 @@ BUDGETS: Final = ("max_epochs", "max_steps", "max_time")
 
 
 class ModelOptions(Options):
-    """A system by its name; every further key is one of that system's own settings."""
+    """A system by its name; every further key is one of that system's own settings.
+
+    A variant of a system is named after a colon: ``simvp:tau``.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field("simvp", description="name in the registry of models")
+    name: str = Field(
+        "simvp", description="name in the registry of models, such as convlstm or simvp:tau"
+    )
     preset: str | None = Field(None, description="published settings, as in configs/model/")
 
     @property

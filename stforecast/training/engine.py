@@ -78,7 +78,8 @@ def train(
         raise ConfigError("a run is either resumed or replaced; give only one of the two")
     _check_options(training)
     hardware = choose_hardware(training, store.shape[2] * store.shape[3])
-    system = ModelCard(name=model.name, settings=complete_settings(model.name, model.settings))
+    system_name, settings = complete_settings(model.name, model.settings)
+    system = ModelCard(name=system_name, settings=settings)
     run = RunFolder.reopen(Path(folder)) if resume else RunFolder.create(Path(folder), replace)
     try:
         card = state = None

@@ -251,6 +251,30 @@ def test_published_settings_lie_under_the_users_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("{name: simvp, preset: small}", {"hid_S": 7}),
+        ("{name: 'simvp:tau', preset: small}", {"translator": "tau", "hid_S": 8}),
+        ("{name: 'simvp:tau', preset: tau_small}", {"translator": "tau", "hid_S": 8}),
+        ("{name: simvp, preset: tau_small}", {"translator": "tau", "hid_S": 8}),
+        ("{translator: tau, preset: small}", {"translator": "tau", "hid_S": 8}),
+        ("{translator: inception, preset: small}", {"translator": "inception", "hid_S": 7}),
+    ],
+)
+def test_a_variant_has_published_settings_of_its_own(tmp_path, monkeypatch, model, settings):
+    write(tmp_path / "presets/model/simvp/small.yaml", "model: {hid_S: 7}\n")
+    write(tmp_path / "presets/model/simvp/tau_small.yaml", "model: {translator: tau, hid_S: 8}\n")
+    monkeypatch.setattr(presets_module, "presets_folder", lambda: tmp_path / "presets")
+    assert model_presets("simvp:tau") == ["small"]
+    path = write(tmp_path / "x.yaml", f"model: {model}\n")
+    assert load_experiment(path).experiment.model.settings == settings
+    with pytest.raises(ConfigError, match=r"no presets for the model simvp:tao; did you mean simv"):
+        load_experiment(path, ["model.name=simvp:tao"])
+    with pytest.raises(ConfigError, match="no preset of simvp:tau large; there are small"):
+        load_experiment(path, ["model.name=simvp:tau", "model.preset=large"])
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [("a b/c", "a-b-c"), ("...", "experiment"), ("ü1", "ü1"), ("x" * 200, "x" * 100)],
 )

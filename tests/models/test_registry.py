@@ -7,8 +7,17 @@ import torch
 from torch import Tensor
 
 from stforecast.errors import ConfigError
-from stforecast.models import Covariates, Forecaster, SampleShape, create_model, register
-from stforecast.models.registry import REGISTRY
+from stforecast.models import (
+    Covariates,
+    Forecaster,
+    SampleShape,
+    create_model,
+    register,
+    split_variant,
+    variants,
+)
+from stforecast.models.base import Variants
+from stforecast.models.registry import REGISTRY, variant_name
 from stforecast.models.settings import checked, suggestion
 
 SHAPE = SampleShape(2, 3, 1, 4, 4)
@@ -17,7 +26,9 @@ SHAPE = SampleShape(2, 3, 1, 4, 4)
 class Repeat(Forecaster):
     """The last frame, scaled."""
 
-    def __init__(self, shape: SampleShape, *, scale: float = 1.0, tag: str | None = None) -> None:
+    variants = Variants("tag", {"blue": 1, "red": 2})
+
+    def __init__(self, shape: SampleShape, *, scale: float = 1.0, tag: str | None = "red") -> None:
         super().__init__(shape)
         self.scale = torch.nn.Parameter(torch.tensor(scale))
 
@@ -35,7 +46,7 @@ def _repeat(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_repeat")
 def test_a_registered_system_is_made_by_name() -> None:
     model = create_model("repeat", SHAPE, scale=2)
-    assert (model.name, model.settings) == ("repeat", {"scale": 2.0, "tag": None})
+    assert (model.name, model.settings) == ("repeat", {"scale": 2.0, "tag": "red"})
     history, _ = SHAPE.example(1)
     result = model.training_forward(history, torch.zeros(1, 3, 1, 4, 4))
     assert torch.equal(result.prediction, model(history))
@@ -46,6 +57,34 @@ def test_a_registered_system_is_made_by_name() -> None:
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="two systems"):
         register("repeat", paper="none")(Repeat)
+
+
+@pytest.mark.usefixtures("_repeat")
+def test_a_variant_is_a_setting_by_name() -> None:
+    assert split_variant("repeat") == ("repeat", {})
+    assert split_variant("repeat:blue") == ("repeat", {"tag": "blue"})
+    assert split_variant("repeat:red") == ("repeat", {"tag": "red"})
+    model = create_model("repeat:blue", SHAPE, scale=2)
+    assert (model.name, model.settings) == ("repeat", {"scale": 2.0, "tag": "blue"})
+    assert create_model("repeat:blue", SHAPE, tag="blue").settings["tag"] == "blue"
+    assert variants()[-2:] == ["repeat", "repeat:blue"]
+    assert variant_name("repeat", {"tag": "blue"}) == "repeat:blue"
+    assert variant_name("repeat", {"tag": "red"}) == variant_name("repeat", {}) == "repeat"
+    assert variant_name("convlstm", {}) == "convlstm"
+    with pytest.raises(ConfigError, match=r"the model is repeat:blue, but model\.tag is red"):
+        create_model("repeat:blue", SHAPE, tag="red")
+    with pytest.raises(ConfigError, match=r"model repeat:blue has no setting skale; did you mean"):
+        create_model("repeat:blue", SHAPE, skale=1)
+
+
+@pytest.mark.usefixtures("_repeat")
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("repeat:blu", "repeat:blue"), ("repeat:", "repeat"), ("convlstm:blue", "convlstm")],
+)
+def test_an_unknown_variant_is_refused_with_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(ConfigError, match=rf"there is no model {name}; did you mean {nearest}\?"):
+        create_model(name, SHAPE)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
