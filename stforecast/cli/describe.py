@@ -14,6 +14,7 @@ from stforecast.grid import Grid
 from stforecast.product import open_product
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.timeaxis import TimeStep, stamp_text
+from stforecast.windows import WindowSpec
 
 Rows = list[tuple[str, str]]
 
@@ -63,6 +64,7 @@ def run(folder: Path) -> Table:
         ("history", _steps(card.windows["history"], card.step)),
         ("horizon", _steps(card.windows["horizon"], card.step)),
         ("departure", str(card.windows["departure"])),
+        ("scaling", _scaling_text(card)),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
         *((name, _part_text(card, name)) for name in card.splits),
@@ -84,6 +86,11 @@ def run(folder: Path) -> Table:
     if card.git_revision:
         rows.append(("git revision", card.git_revision))
     return _table(rows)
+
+
+def _scaling_text(card: RunCard) -> str:
+    spec = WindowSpec.from_json(card.windows)
+    return f"{spec.scaling}, all variables together" if spec.scale_together else spec.scaling
 
 
 def _part_text(card: RunCard, name: str) -> str:

@@ -26,6 +26,14 @@ class WindowOptions(Options):
         description="subtracted from history and target and added back to the forecast; series "
         "that drift need it",
     )
+    scaling: Literal["standard", "minmax", "minmax_symmetric", "none"] = Field(
+        "standard",
+        description="what the training period becomes: mean 0 and variance 1, [0, 1], [-1, 1], or "
+        "as it is",
+    )
+    scale_together: bool = Field(
+        False, description="one scaling for all variables; by default each has its own"
+    )
     covariates: list[CalendarCovariate] = Field(
         default_factory=list, description="what else the model is told, such as {calendar: [hour]}"
     )

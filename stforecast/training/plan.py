@@ -24,6 +24,7 @@ from stforecast.windows import (
     resolve_windows,
     sample_shape,
 )
+from stforecast.windows.scaling import check_scaling
 from stforecast.windows.splits import PartName
 
 
@@ -65,8 +66,10 @@ def make_plan(
 
     Raises:
         DataError: the training or the validation period has no window without an absent time.
+        ConfigError: variables of unlike units are to be scaled together.
     """
     spec = resolve_windows(windows, store.axis.step)
+    check_scaling(spec, store.meta.channels)
     splits = resolve_splits(store.axis, split, spec, store.n_sequences)
     train = list_samples(store, spec, splits, "train")
     frames = Frames(store, progress=progress)

@@ -11,6 +11,7 @@ from stforecast.options import CalendarCovariate, WindowOptions
 from stforecast.timeaxis import TimeStep
 
 Departure = Literal["none", "last_frame", "history_mean"]
+Scaling = Literal["standard", "minmax", "minmax_symmetric", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,16 @@ class WindowSpec:
         What is subtracted from history and target, and added back to the forecast.
     covariates:
         What else the model is told, in the order of its channels.
+    scaling, scale_together:
+        How values are scaled, and whether all channels alike (see :mod:`windows.scaling`).
     """
 
     history: int
     horizon: int
     departure: Departure = "none"
     covariates: tuple[CalendarCovariate, ...] = ()
+    scaling: Scaling = "standard"
+    scale_together: bool = False
 
     @property
     def span(self) -> int:
@@ -48,6 +53,8 @@ class WindowSpec:
             "history": self.history,
             "horizon": self.horizon,
             "departure": self.departure,
+            "scaling": self.scaling,
+            "scale_together": self.scale_together,
             "covariates": [covariate.model_dump() for covariate in self.covariates],
         }
 
@@ -63,7 +70,14 @@ class WindowSpec:
                 f"the card of the run is damaged at {where!r} ({first['msg'].lower()}); "
                 "train the run again"
             ) from error
-        return cls(parsed.history, parsed.horizon, parsed.departure, tuple(parsed.covariates))
+        return cls(
+            parsed.history,
+            parsed.horizon,
+            parsed.departure,
+            tuple(parsed.covariates),
+            parsed.scaling,
+            parsed.scale_together,
+        )
 
 
 class _SpecOnCard(BaseModel):
@@ -72,6 +86,9 @@ class _SpecOnCard(BaseModel):
     history: int = Field(ge=1)
     horizon: int = Field(ge=1)
     departure: Departure
+    # cards of the first runs have no scaling: it was the default
+    scaling: Scaling = "standard"
+    scale_together: bool = False
     covariates: list[CalendarCovariate]
 
 
@@ -88,4 +105,6 @@ def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:
         horizon=step.steps(options.horizon, "horizon"),
         departure=options.departure,
         covariates=tuple(options.covariates),
+        scaling=options.scaling,
+        scale_together=options.scale_together,
     )

@@ -1,7 +1,7 @@
 """Physical values to what a model sees, and back: one invertible place for training and forecast.
 
-Encoding subtracts the reference of the departures (or the mean of the training period), divides by
-the scale and puts zero, which is the mean or no departure, where a cell is missing. Decoding is the
+Encoding subtracts the reference of the departures (or the offset of the scaling), divides by the
+scale and puts the training period's mean, or no departure, where a cell is missing. Decoding is the
 exact inverse and keeps forecasts within each channel's bounds.
 """
 
@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from stforecast.card import RunCard
-from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.store import ChannelMeta
-from stforecast.windows.spec import Departure, WindowSpec
+from stforecast.windows.scaling import offset_and_scale
+from stforecast.windows.spec import Departure, Scaling, WindowSpec
 from stforecast.windows.statistics import Statistics
 
 
@@ -28,7 +28,7 @@ class TransformState(NamedTuple):
     Attributes
     ----------
     reference:
-        (B, 1, C, H, W) physical values that were subtracted, or (C, 1, 1) when they are the mean.
+        (B, 1, C, H, W) physical values that were subtracted, or (C, 1, 1) without departures.
     known:
         (B, 1, C, H, W): False where the whole history of a cell is missing, and so its forecast.
     """
@@ -70,10 +70,14 @@ class Transform(nn.Module):
         What is subtracted from history and target besides.
     minimum, maximum:
         Bounds (C,) in physical units; None for a channel or for all without.
+    scaling, together:
+        As of :func:`stforecast.windows.scaling.offset_and_scale`.
     """
 
     mean: Tensor
+    offset: Tensor
     scale: Tensor
+    filling: Tensor
     minimum: Tensor
     maximum: Tensor
     masked: Tensor
@@ -84,19 +88,19 @@ class Transform(nn.Module):
         departure: Departure = "none",
         minimum: Sequence[float | None] | None = None,
         maximum: Sequence[float | None] | None = None,
+        scaling: Scaling = "standard",
+        together: bool = False,
     ) -> None:
         super().__init__()
         self.departure = departure
-        scale = statistics.scale
-        if departure != "none":
-            if statistics.departure_scale is None:
-                raise RunError(
-                    f"the run has no scale for departures from {departure}; train it again"
-                )
-            scale = statistics.departure_scale
+        offset, scale = offset_and_scale(statistics, departure, scaling, together)
         channels = len(statistics.mean)
         self._keep("mean", statistics.mean)
+        self._keep("offset", offset)
         self._keep("scale", scale)
+        # what the model sees of a missing cell: the mean, or no departure
+        mean = (statistics.mean - offset) / scale
+        self._keep("filling", mean if departure == "none" else np.zeros(channels))
         self._keep("minimum", _bounds(minimum, channels, -np.inf))
         self._keep("maximum", _bounds(maximum, channels, np.inf))
         masked = torch.from_numpy(np.flatnonzero(statistics.missing))
@@ -110,7 +114,7 @@ class Transform(nn.Module):
         """The transform of a run that is being trained on ``channels``."""
         minimum = [channel.minimum for channel in channels]
         maximum = [channel.maximum for channel in channels]
-        return cls(statistics, spec.departure, minimum, maximum)
+        return cls(statistics, spec.departure, minimum, maximum, spec.scaling, spec.scale_together)
 
     @classmethod
     def from_card(cls, card: RunCard) -> "Transform":
@@ -128,7 +132,7 @@ class Transform(nn.Module):
         valid = ~torch.isnan(history)
         known = valid.any(dim=1, keepdim=True)
         reference = self._reference(history, valid)
-        normalised = torch.where(valid, (history - reference) / self.scale, 0.0)
+        normalised = torch.where(valid, (history - reference) / self.scale, self.filling)
         mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
         return Encoded(normalised, mask, TransformState(reference, known))
 
@@ -165,9 +169,9 @@ class Transform(nn.Module):
         return torch.where(known, physical.clamp(self.minimum, self.maximum), torch.nan)
 
     def _reference(self, history: Tensor, valid: Tensor) -> Tensor:
-        """Values that history and target are departures from; the mean where there are none."""
+        """Values that are subtracted from history and target."""
         if self.departure == "none":
-            return self.mean
+            return self.offset
         if self.departure == "history_mean":
             count = valid.sum(dim=1, keepdim=True)
             total = torch.where(valid, history, 0.0).sum(dim=1, keepdim=True)

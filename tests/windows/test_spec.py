@@ -56,3 +56,14 @@ def test_damaged_json_is_named(change: dict[str, object], where: str) -> None:
     values = WindowSpec(4, 4).to_json() | change
     with pytest.raises(RunError, match=where):
         WindowSpec.from_json(values)
+
+
+def test_the_scaling_goes_along_and_old_cards_are_standard() -> None:
+    options = WindowOptions(scaling="minmax", scale_together=True)
+    spec = resolve_windows(options, TimeStep.parse("1h"))
+    assert (spec.scaling, spec.scale_together) == ("minmax", True)
+    card = spec.to_json()
+    assert WindowSpec.from_json(card) == spec
+    del card["scaling"], card["scale_together"]
+    old = WindowSpec.from_json(card)
+    assert (old.scaling, old.scale_together) == ("standard", False)
