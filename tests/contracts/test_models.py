@@ -11,7 +11,10 @@ from stforecast.models import REGISTRY, Covariates, Forecaster, SampleShape, cre
 
 # Small enough to be quick; a system without an entry is tested as it is by default.
 SMALL: dict[str, dict[str, Any]] = {
+    "causal_lstm": {"hidden": [8, 8]},
     "convlstm": {"hidden": [8, 8]},
+    "predrnn": {"hidden": [8, 8]},
+    "predrnn_v2": {"hidden": [8, 8]},
     "simvp": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "incep_kernels": [3, 5]},
 }
 

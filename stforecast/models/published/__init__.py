@@ -20,6 +20,9 @@ LAYOUTS: dict[str, Layout] = {
     "simvp_v1": simvp.simvp_v1,
     "openstl_simvp_inception": simvp.openstl_simvp_inception,
     "convlstm": recurrent.convlstm,
+    "predrnn": recurrent.predrnn,
+    "predrnn_v2": recurrent.predrnn_v2,
+    "causal_lstm": recurrent.causal_lstm,
 }
 
 
