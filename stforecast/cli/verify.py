@@ -108,29 +108,16 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
     card = read_card(study)
     record = open_store(study)
     card.check_fits(record)
-    from stforecast.forecast import load_trained, period_samples, predict
+    from stforecast.comparison.scoring import hindcast, score
+    from stforecast.forecast import load_trained
     from stforecast.product import write_product
-    from stforecast.verification import references_for, verify
-    from stforecast.windows.splits import period
 
     options = study.experiment.verification
     model = load_trained(study.model, study.experiment.training.device)
-    horizon = model.spec.horizon
-    every = record.axis.step.steps(options.every, "verification.every")
-    inits, sequences = period_samples(
-        record, model.spec, card, "test", horizon=horizon, every=every
-    )
     with progress_bar(session, "forecasting the test period") as progress:
-        hindcast = predict(model, record, inits, sequences=sequences, progress=progress)
-    write_product(hindcast, folder / HINDCAST)
-    references = references_for(
-        hindcast,
-        record,
-        options.references,
-        history=model.spec.history,
-        train=period(record.axis, *card.splits["train"], "training period"),
-    )
-    return verify(hindcast, record.observations(), references=references, by=options.by)
+        forecasts = hindcast(model, record, options, progress)
+    write_product(forecasts, folder / HINDCAST)
+    return score(forecasts, model, record, options)
 
 
 def _score_files(
