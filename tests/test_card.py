@@ -34,7 +34,7 @@ def make_card(store: TensorStore, **changes: object) -> RunCard:
     values: dict[str, object] = {
         "name": "demo",
         "model": ModelCard(name="simvp", settings={"hid_S": 16}),
-        "shape": asdict(sample_shape(store, SPEC, statistics)),
+        "shape": asdict(sample_shape(store, SPEC, statistics.missing)),
         "windows": SPEC.to_json(),
         "history_needed": SPEC.history_needed,
         "channels": store.meta.channels,

@@ -79,7 +79,7 @@ def make_plan(
         spec=spec,
         splits=splits,
         statistics=statistics,
-        shape=sample_shape(store, spec, statistics),
+        shape=sample_shape(store, spec, statistics.missing),
         train=train,
         validation=list_samples(store, spec, splits, "validation"),
         frames=frames,

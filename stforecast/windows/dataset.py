@@ -14,7 +14,6 @@ from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet, Kind
 from stforecast.windows.frames import Frames
 from stforecast.windows.spec import WindowSpec
-from stforecast.windows.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,11 @@ def covariates_at(
     return Covariates(past=tensor("past"), future=tensor("future"), static=tensor("static"))
 
 
-def sample_shape(store: TensorStore, spec: WindowSpec, statistics: Statistics) -> SampleShape:
-    """Sizes of what a model is given: masks stand among the past channels where cells go missing.
+def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_]) -> SampleShape:
+    """Sizes of what a model is given.
 
-    Which channels have masks is decided by the training period, so that a run always has the same.
+    missing: (C,), which channels lack cells in the training period; their masks stand among the
+    past channels.
     """
     _, channels, height, width = store.shape
     covariates = CovariateSet.of(spec, store.axis)
@@ -159,7 +159,7 @@ def sample_shape(store: TensorStore, spec: WindowSpec, statistics: Statistics) -
         channels=channels,
         height=height,
         width=width,
-        past_channels=len(covariates.names("past")) + int(statistics.missing.sum()),
+        past_channels=len(covariates.names("past")) + int(missing.sum()),
         future_channels=len(covariates.names("future")),
         static_channels=len(covariates.names("static")),
         periodic_x=store.grid.is_periodic,

@@ -38,7 +38,7 @@ def make_run(
     spec = resolve_windows(options, store.axis.step)
     splits = resolve_splits(store.axis, split or SplitOptions(), spec, store.n_sequences)
     statistics = compute_statistics(store, spec, splits)
-    shape = sample_shape(store, spec, statistics)
+    shape = sample_shape(store, spec, statistics.missing)
     torch.manual_seed(0)
     model = create_model("simvp", shape, **SMALL)
     sequences = splits.sequences

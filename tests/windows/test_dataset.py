@@ -196,7 +196,7 @@ def test_sample_shape() -> None:
     values[3, 1, 0, 0] = np.nan
     store = make_store(values=values, n=40, channels=3, periodic=True)
     statistics = compute_statistics(store, SPEC, Splits((0, 40)))
-    assert sample_shape(store, SPEC, statistics) == SampleShape(
+    assert sample_shape(store, SPEC, statistics.missing) == SampleShape(
         in_steps=4,
         out_steps=3,
         channels=3,
