@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from torch import nn
 
 from stforecast.card import RunCard
 from stforecast.errors import RunError
 from stforecast.models import create_model
 from stforecast.training.distributed import Ranks
+from stforecast.training.hardware import lay_out_kernels
 from stforecast.training.job import Job, Result
 from stforecast.training.logs import Best
 from stforecast.training.losses import pointwise_loss
@@ -84,8 +83,7 @@ def _session(
     model = create_model(job.card.model.name, plan.shape, **job.card.model.settings)
     if state is not None:
         model.load_state_dict(state["model"])
-    if hardware.device != "mps":
-        _channels_last(model)
+    lay_out_kernels(model, hardware.device)
     if options.compile:
         # Batches have one shape but for the last one, and paddings follow from it: symbolic sizes
         # would gain nothing, and torch 2.13 fails on them.
@@ -173,13 +171,6 @@ def _trainer(job: Job, ranks: Ranks, driver: "_Driver") -> pl.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
-
-
-def _channels_last(model: nn.Module) -> None:
-    """Kernels of convolutions as CPUs and GPUs read them fastest; their values stay the same."""
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 class _Stream:

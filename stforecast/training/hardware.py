@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from stforecast.errors import RunError
 from stforecast.options import TrainingOptions
@@ -114,3 +115,12 @@ def _bf16_is_fast(device: DeviceName, cells: int) -> bool:
         has_bf16 = any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
         return has_bf16 and cells >= CELLS_FOR_BF16_ON_CPU
     return False
+
+
+def lay_out_kernels(model: nn.Module, device: DeviceName) -> None:
+    """Kernels of convolutions as the device reads them fastest; their values stay the same."""
+    if device == "mps":
+        return
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
