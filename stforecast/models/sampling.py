@@ -42,10 +42,8 @@ class Sampling:
 
     def chances(self, step: int, total_steps: int | None) -> tuple[float, float]:
         """Chances that a true history frame and a true forecast frame are shown at a step."""
-        begin, end, decay = (
-            value if value > 1 else value * (total_steps if total_steps is not None else math.inf)
-            for value in (self.begin, self.end, self.decay)
-        )
+        total = total_steps if total_steps is not None else math.inf
+        begin, end, decay = (_in_steps(value, total) for value in self._times)
         begin = 0.0 if math.isnan(begin) else begin
         if self.kind == "none":
             return 1.0, 0.0
@@ -57,6 +55,15 @@ class Sampling:
         if step < begin:
             return 0.5, 0.5
         return 1 - 0.5 * math.exp(-(step - begin) / decay), 0.5 * left
+
+    def middle(self, total_steps: int) -> int:
+        """The step half way from `begin` to `end` in a training of so many."""
+        begin, end, _ = (_in_steps(value, total_steps) for value in self._times)
+        return round((begin + end) / 2)
+
+    @property
+    def _times(self) -> tuple[float, float, float]:
+        return self.begin, self.end, self.decay
 
     def shown(
         self, step: int, total_steps: int | None, size: tuple[int, int, int], device: torch.device
@@ -72,3 +79,8 @@ class Sampling:
         if self.kind == "sequence":
             return (torch.rand((), device=device) < chance).expand(B, -1)
         return torch.rand(B, T + T_out - 2, device=device) < chance
+
+
+def _in_steps(time: float, total_steps: float) -> float:
+    """A time of a schedule in steps; up to 1 it is a part of the whole training."""
+    return time if time > 1 else time * total_steps
