@@ -156,8 +156,10 @@ class Forecaster(nn.Module):
         total_steps: int | None = None,
     ) -> TrainingForward:
         """Forecast while the target is known: teacher forcing and auxiliary losses live here.
+        valid: Tensor | None = None,
 
-        target: (B, T', C, H, W). `step` of `total_steps` drives sampling schedules.
+        target: (B, T', C, H, W), missing cells filled; `valid` says where it is known, and without
+        it that is everywhere. `step` of `total_steps` drives sampling schedules.
         """
         return TrainingForward(self(history, covariates), target)
 

@@ -135,6 +135,7 @@ class RecurrentForecaster(Forecaster):
         prediction = self._unpatched(y, H, W)
         return TrainingForward(prediction, frames[:, 1:], means | self.final_losses())
 
+        valid: Tensor | None = None,
     def unroll(
         self,
         frames: Tensor,

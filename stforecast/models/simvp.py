@@ -16,6 +16,7 @@ from stforecast.models.base import (
     Covariates,
     Forecaster,
     SampleShape,
+    TrainingForward,
     Variants,
     history_frames,
     keyword_parameters,
@@ -143,15 +144,17 @@ class SimVP(Forecaster):
 
     hid_S, N_S: width and depth of encoder and decoder; every second layer halves the grid.
     hid_T, N_T: width and depth of the translator (N_T units down and N_T up).
-    translator: "inception" with incep_kernels, groups, translator_skips (the T-UNet).
+    translator: "inception" with incep_kernels, groups, translator_skips (the T-UNet); "gsta"
+        (SimVP-V2) with attention_kernel, mlp_ratio, drop; "tau" with these, alpha and tau.
     spatial_skip: how the encoder's first features reach the decoder's last layer (the S-UNet);
         "concatenate" in the original, "add" in OpenSTL.
     spatio_kernel_enc, spatio_kernel_dec: kernels of encoder and decoder, odd.
     upsampling, activation: "transposed" and "leaky_relu" in the original, "pixel_shuffle" and
         "silu" in OpenSTL; the Inception units have leaky ReLU in both.
     norm: in encoder, decoder and Inception units. The paper's is "group": 2 groups in encoder
-        and decoder, `groups` in the units.
-    drop_path: probability of dropping one Inception branch, for a whole sample.
+        and decoder, `groups` in the units. The other translators have batch norm.
+    drop_path: probability of dropping one Inception branch, or one part of another translator's
+        deepest block, for a whole sample.
     padding: "auto" goes round the globe where the grid does, "zeros" never.
 
     With T' != T the skip's T frames are mixed into T' by learned weights, which begin by pairing
@@ -255,6 +258,19 @@ class SimVP(Forecaster):
         y = crop_from_multiple(y, self.multiple, H, W)
         forecast: Tensor = y.unflatten(0, (B, T_out))  # (B, T', C, H, W)
         return forecast
+
+    def training_forward(
+        self,
+        history: Tensor,
+        target: Tensor,
+        covariates: Covariates | None = None,
+        *,
+        valid: Tensor | None = None,
+        step: int = 0,
+        total_steps: int | None = None,
+    ) -> TrainingForward:
+        prediction = self(history, covariates)
+        return TrainingForward(prediction, target, self.hid.losses(prediction, target, valid))
 
     def _encode(self, encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C, H, W) -> latent (B, T hid_S, h, w) and skip (B, T, hid_S, H, W)."""

@@ -57,6 +57,7 @@ class TrainingModule(pl.LightningModule):
             history,
             target,
             covariates,
+            valid=valid,
             step=self.done_steps,
             total_steps=self.total_steps,
         )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stforecast.errors import ConfigError, DataError
-from stforecast.models import REGISTRY, Covariates, Forecaster, SampleShape, create_model
+from stforecast.models import Covariates, Forecaster, SampleShape, create_model, variants
 
 # Small enough to be quick; a system without an entry is tested as it is by default.
 SMALL: dict[str, dict[str, Any]] = {
@@ -18,6 +18,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "simvp": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "incep_kernels": [3, 5]},
 }
 
+    "simvp:gsta": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2},
+    "simvp:tau": {"hid_S": 16, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2},
 SHAPES = {
     "plain": SampleShape(4, 4, 2, 16, 16),
     "wide": SampleShape(3, 3, 1, 8, 20),
@@ -32,7 +34,7 @@ SHAPES = {
     ),
 }
 
-every_system = pytest.mark.parametrize("name", sorted(REGISTRY))
+every_system = pytest.mark.parametrize("name", sorted(variants()))
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
 

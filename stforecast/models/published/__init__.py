@@ -19,6 +19,8 @@ Layout = Callable[[dict[str, Tensor], Mapping[str, Any]], nn.Module]
 LAYOUTS: dict[str, Layout] = {
     "simvp_v1": simvp.simvp_v1,
     "openstl_simvp_inception": simvp.openstl_simvp_inception,
+    "openstl_simvp_gsta": simvp.openstl_simvp_gsta,
+    "openstl_simvp_tau": simvp.openstl_simvp_tau,
     "convlstm": recurrent.convlstm,
     "predrnn": recurrent.predrnn,
     "predrnn_v2": recurrent.predrnn_v2,

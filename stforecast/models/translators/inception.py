@@ -1,15 +1,11 @@
-"""Translators of SimVP: from the latent history to the latent forecast.
-
-A translator sees time stacked in the channels: (B, c_in, h, w) -> (B, c_out, h, w), with T hid_S
-channels in (and T' hid_S more of what is known in advance) and T' hid_S out. The door is the table
-at the end.
-"""
+"""The Inception translator, the paper's own: a U-Net of units with several kernels each."""
 
 import torch
 from torch import Tensor, nn
 
 from stforecast.models.layers import Conv2d, DropPath, Norm, activation_layer, norm_layer
 from stforecast.models.settings import require, require_odd
+from stforecast.models.translators.base import Translator
 
 
 class InceptionUnit(nn.Module):
@@ -56,10 +52,11 @@ class InceptionUnit(nn.Module):
         return y
 
 
-class InceptionTranslator(nn.Module):
+class InceptionTranslator(Translator):
     """The paper's translator, a U-Net over time stacked in the channels: N_T units down, N_T up.
 
-    (B, c_in, h, w) -> (B, c_out, h, w), with c_in = T hid_S and c_out = T' hid_S.
+    incep_kernels: kernels of a unit's branches. groups: groups of their convolutions and norms.
+    translator_skips: whether a unit up is given the features of its unit down (the T-UNet).
     """
 
     def __init__(
@@ -76,7 +73,7 @@ class InceptionTranslator(nn.Module):
         groups: int = 4,
         translator_skips: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(c_in, c_out, hid_T, N_T, norm, drop_path, periodic_x)
         require(len(incep_kernels) > 0, "model.incep_kernels is empty; give one kernel or more")
         for kernel in incep_kernels:
             require_odd("incep_kernels", kernel)
@@ -112,8 +109,3 @@ class InceptionTranslator(nn.Module):
         for unit in self.dec[1:]:
             z = unit(torch.cat((z, skips.pop()), dim=1) if self.skips else z)
         return z
-
-
-# The door for translators: a class with InceptionTranslator's positional parameters. Its
-# keyword-only parameters become settings of the model, and its name is what model.translator says.
-TRANSLATORS: dict[str, type[nn.Module]] = {"inception": InceptionTranslator}
