@@ -6,7 +6,7 @@ frames of the target too. All T + T' - 1 frames it gives are learned from, as in
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -59,6 +59,7 @@ class RecurrentForecaster(Forecaster):
         self.multiple = multiple or patch
         self.periodic_x = shape.periodic_x and padding == "auto"
         self.sampling = Sampling(sampling, sampling_begin, sampling_end, sampling_decay)
+        self._compiled_step: Callable[..., tuple[Tensor, Any]] | None = None
 
     @classmethod
     def setting_parameters(cls, given: Mapping[str, Any]) -> dict[str, inspect.Parameter]:
@@ -86,6 +87,15 @@ class RecurrentForecaster(Forecaster):
         scale = self.multiple // self.patch
         return height * scale, width * scale
 
+    @property
+    def parameter_grid(self) -> tuple[int, int]:
+        """Rows and columns of parameters that know the grid, which broadcast over it.
+
+        One column where it goes round the globe, so that rolling a field rolls its forecast.
+        """
+        height, width = self.grid
+        return height, 1 if self.periodic_x else width
+
     def init_state(self, x: Tensor) -> Any:
         """The state before the first frame; x: what the first step will see."""
         raise NotImplementedError
@@ -103,6 +113,14 @@ class RecurrentForecaster(Forecaster):
         """What the system adds to the loss once per training step, whatever the frames."""
         return {}
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the step, which forecast and training share, and not the loop with its copies."""
+        self._compiled_step = torch.compile(self.step, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes over: not the step compiled with this one's parameters."""
+        return {**super().__getstate__(), "_compiled_step": None}
+
     def forward(self, history: Tensor, covariates: Covariates | None = None) -> Tensor:
         check_history(history, self)
         H, W = history.shape[-2:]
@@ -117,6 +135,7 @@ class RecurrentForecaster(Forecaster):
         target: Tensor,
         covariates: Covariates | None = None,
         *,
+        valid: Tensor | None = None,
         step: int = 0,
         total_steps: int | None = None,
     ) -> TrainingForward:
@@ -135,7 +154,6 @@ class RecurrentForecaster(Forecaster):
         prediction = self._unpatched(y, H, W)
         return TrainingForward(prediction, frames[:, 1:], means | self.final_losses())
 
-        valid: Tensor | None = None,
     def unroll(
         self,
         frames: Tensor,
@@ -151,6 +169,7 @@ class RecurrentForecaster(Forecaster):
         shown: (B, steps - 1), which frames after the first are true; by default all that there are.
         Returns frames 2 to steps + 1 as forecast, (B, steps, p²C, h, w), and the last state.
         """
+        step = self._compiled_step or self.step
         outputs: list[Tensor] = []
         state = None
         for t in range(steps):
@@ -165,8 +184,12 @@ class RecurrentForecaster(Forecaster):
                 x = torch.cat((x, told[:, t]), dim=1)
             if t == 0:
                 state = self.init_state(x)
-            y, state = self.step(x, state, losses)
+            found: Losses | None = None if losses is None else {}
+            y, state = step(x, state, found)
             outputs.append(y)
+            if losses is not None and found is not None:
+                for name, values in found.items():
+                    losses.setdefault(name, []).extend(values)
         return torch.stack(outputs, dim=1), state
 
     def _told(self, told: Tensor | None) -> Tensor | None:

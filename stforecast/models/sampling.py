@@ -24,8 +24,9 @@ class Sampling:
     kind: "scheduled" draws frame by frame whether the true forecast frame is shown, with a chance
         that falls linearly from 1 at `begin` to 0 at `end`. "sequence" draws once for a whole batch
         (teacher forcing). "reverse" also hides history frames: they are shown with a chance of 1/2
-        until `begin`, then 1 - exp(-t / decay) / 2, and always from `end`; forecast frames with 1/2
-        until `begin`, then linearly down to 0 at `end`. "none" shows the history and nothing else.
+        until `begin`, then 1 - exp(-t / decay) / 2 at t steps after it, and always from `end`;
+        forecast frames with 1/2 until `begin`, then linearly down to 0 at `end`. "none" shows the
+        history and nothing else.
     begin, end, decay: in optimiser steps; up to 1 they are parts of the whole training.
     """
 
@@ -39,17 +40,24 @@ class Sampling:
             value = getattr(self, key)
             require(value >= 0, f"model.sampling_{key} is {value:g}; it cannot be negative")
         require(self.decay > 0, f"model.sampling_decay is {self.decay:g}; it must be above 0")
+        alike = (self.begin > 1) == (self.end > 1)
+        require(
+            not alike or self.begin <= self.end,
+            f"model.sampling_begin is {self.begin:g} and sampling_end {self.end:g}; "
+            "let it begin before it ends",
+        )
 
     def chances(self, step: int, total_steps: int | None) -> tuple[float, float]:
-        """Chances that a true history frame and a true forecast frame are shown at a step."""
-        total = total_steps if total_steps is not None else math.inf
-        begin, end, decay = (_in_steps(value, total) for value in self._times)
-        begin = 0.0 if math.isnan(begin) else begin
-        if self.kind == "none":
+        """Chances that a true history frame and a true forecast frame are shown at a step.
+
+        While total_steps is not known, what is a part of it has not come.
+        """
+        begin, end, decay = (_in_steps(value, total_steps) for value in self._times)
+        if self.kind == "none" or step >= end:
             return 1.0, 0.0
-        if step >= end:
-            return 1.0, 0.0
-        left = 1.0 if step < begin else (end - step) / (end - begin) if end < math.inf else 1.0
+        left = 1.0  # what is still to go of the way from begin to end
+        if step > begin and end < math.inf:
+            left = (end - step) / (end - begin)
         if self.kind != "reverse":
             return 1.0, left
         if step < begin:
@@ -74,13 +82,14 @@ class Sampling:
         the target is never an input.
         """
         B, T, T_out = size
+        drawn = (1, 1) if self.kind == "sequence" else (B, T + T_out - 2)
+        draws = torch.rand(drawn, device=device).expand(B, T + T_out - 2)
         history, target = self.chances(step, total_steps)
-        chance = torch.tensor([history] * (T - 1) + [target] * (T_out - 1), device=device)
-        if self.kind == "sequence":
-            return (torch.rand((), device=device) < chance).expand(B, -1)
-        return torch.rand(B, T + T_out - 2, device=device) < chance
+        return torch.cat((draws[:, : T - 1] < history, draws[:, T - 1 :] < target), dim=1)
 
 
-def _in_steps(time: float, total_steps: float) -> float:
-    """A time of a schedule in steps; up to 1 it is a part of the whole training."""
-    return time if time > 1 else time * total_steps
+def _in_steps(value: float, total_steps: int | None) -> float:
+    """A point of a schedule in steps; up to 1 it is a part of a training."""
+    if value > 1 or value == 0:
+        return value
+    return math.inf if total_steps is None else value * total_steps
