@@ -1,11 +1,34 @@
 """What a model costs before it is run: parameters and multiply-adds."""
 
 import copy
+import dataclasses
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from stforecast.models.base import Forecaster
+from stforecast.models.base import Forecaster, SampleShape
+from stforecast.models.registry import create_model
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """Numbers that training changes; multiply-adds of one forecast of one sample, and per frame."""
+
+    parameters: int
+    multiply_adds: int
+    multiply_adds_per_frame: float
+
+
+def count_costs(name: str, shape: SampleShape, **settings: Any) -> Costs:
+    """Count what a model would cost, without making its weights.
+
+    Raises ConfigError like :func:`~stforecast.models.create_model`.
+    """
+    with torch.device("meta"):
+        model = create_model(name, shape, **settings)
+    multiply_adds = count_multiply_adds(model)
+    return Costs(count_parameters(model), multiply_adds, multiply_adds / shape.out_steps)
 
 
 def count_parameters(model: Forecaster) -> int:

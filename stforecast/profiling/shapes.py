@@ -1,0 +1,30 @@
+"""Shapes of samples: of the published data sets, and of a record that is there."""
+
+import numpy as np
+
+from stforecast.models import SampleShape
+from stforecast.options import SplitOptions, WindowOptions
+from stforecast.store import TensorStore
+from stforecast.windows import resolve_splits, resolve_windows, sample_shape
+
+# What the presets of models are made for; "small" is a city on a laptop.
+PRESET_SHAPES = {
+    "taxibj": SampleShape(4, 4, 2, 32, 32),
+    "moving_mnist": SampleShape(10, 10, 1, 64, 64),
+    "weather": SampleShape(12, 12, 1, 32, 64, periodic_x=True),
+    "small": SampleShape(4, 4, 2, 16, 8),
+}
+
+
+def shape_of_record(store: TensorStore, windows: WindowOptions, split: SplitOptions) -> SampleShape:
+    """Sizes of what a model would be trained on, from the description of a record alone.
+
+    Raises ConfigError or DataError where the windows or the split do not suit the record.
+    """
+    spec = resolve_windows(windows, store.axis.step)
+    splits = resolve_splits(store.axis, split, spec, store.n_sequences)
+    times = np.arange(*splits.train)[store.present[slice(*splits.train)]]
+    sequences, channels = list(splits.sequences_of("train")), store.shape[1]
+    valid = store.valid_cells.reshape(store.n_sequences, -1, channels)[sequences][:, times]
+    lacking = (valid < store.grid.height * store.grid.width).any(axis=(0, 1))
+    return sample_shape(store, spec, lacking)
