@@ -18,6 +18,9 @@ META_ATTRIBUTE: Final = "stforecast"
 
 # In the encoding of a dataset that was just read: the files it comes from.
 SOURCE_FILES: Final = "source_files"
+# Likewise: what its reader has to tell the user, and how its training sequences are drawn.
+SOURCE_NOTES: Final = "source_notes"
+GENERATION: Final = "generation"
 
 # Dimensions and coordinates of a forecast.
 INIT_TIME: Final = "init_time"

@@ -123,6 +123,11 @@ def period_samples(
         return found, None
     chosen = range(store.n_sequences)
     if card.sequences is not None and isinstance(what, str):
+        if what not in card.sequences:
+            raise ConfigError(
+                f"the {WORDS[what]} sequences of the run {card.name!r} were drawn as they were "
+                "needed and are not kept; name another period"
+            )
         chosen = range(*card.sequences[what])
     return found, [number for number in chosen if number < store.n_sequences]
 

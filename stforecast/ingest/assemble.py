@@ -9,13 +9,15 @@ import xarray as xr
 
 from stforecast import names
 from stforecast._version import __version__
+from stforecast.errors import ConfigError
+from stforecast.generators import Generation, restore
 from stforecast.grid import Grid
 from stforecast.ingest.layout import Layout
 from stforecast.ingest.place import describe
 from stforecast.ingest.timeline import Timeline, bounds_on_timeline, on_timeline
 from stforecast.store import StoreMeta
 from stforecast.store.reading import reading
-from stforecast.store.schema import plain
+from stforecast.store.schema import GenerationMeta, plain
 from stforecast.timeaxis import stamp_text
 
 # Frames that are looked at to tell whether float32 holds the source's numbers exactly.
@@ -73,6 +75,35 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
         },
         coords=coords,
     )
+
+
+def with_generation(dataset: xr.Dataset, meta: StoreMeta, generation: Generation) -> xr.Dataset:
+    """The tensor layout with what training sequences are drawn from; `meta` tells how.
+
+    ConfigError where the sequences kept are not such as are drawn, because a part was chosen.
+    """
+    meta.generation = GenerationMeta(
+        name=generation.name,
+        settings=dict(generation.settings),
+        arrays=list(generation.arrays),
+        sequences=generation.sequences,
+        stored=dict(generation.stored),
+    )
+    generator = restore(
+        generation.name,
+        generation.settings,
+        {name: values for name, (_, values) in generation.arrays.items()},
+        "the dataset",
+    )
+    sizes = dataset.sizes
+    kept = (sizes[names.TIME], sizes[names.CHANNEL], sizes[names.Y], sizes[names.X])
+    stored = sum(stop - start for start, stop in generation.stored.values())
+    if kept != generator.shape or sizes.get(names.SEQUENCE) != stored:
+        raise ConfigError(
+            "training sequences are drawn whole as they are needed, so data.period, data.region "
+            "and data.select cannot choose a part of the others; leave them out"
+        )
+    return dataset.assign(dict(generation.arrays))
 
 
 def _bounds_name(time: xr.DataArray) -> Any:

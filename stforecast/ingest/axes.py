@@ -11,7 +11,7 @@ from stforecast.errors import DataError
 from stforecast.grid import is_latitude, is_longitude, spatial_dims
 from stforecast.ingest.stamps import Stamps, read_stamps
 from stforecast.ingest.words import dims_text, nearest
-from stforecast.sources.times import holds_stamps, time_coordinate
+from stforecast.sources.times import holds_stamps, stamps_of_frames, time_coordinate
 from stforecast.timeaxis import TimeStep
 
 _TIME_NAMES = re.compile(
@@ -121,17 +121,11 @@ def _no_time(field: xr.DataArray) -> str:
 def _made_up(size: int, time_step: str | None, notes: list[str]) -> Stamps:
     """Stamps of sequences without dates, such as videos: from 1970 on, one step apart."""
     step = TimeStep.parse(time_step or "1h")
-    start = np.datetime64("1970-01-01", "us")
-    count = np.arange(size)
     notes.append(
         f"the sequences have no dates, so their frames are stamped from 1970-01-01 on, one "
         f"{step.label} apart"
     )
-    if step.is_fixed:
-        return np.asarray(start + count * np.timedelta64(step.seconds, "s"))
-    return np.asarray(
-        (start.astype("datetime64[M]") + count * step.months).astype("datetime64[us]")
-    )
+    return stamps_of_frames(size, step)
 
 
 def constant_coordinates(dataset: xr.Dataset, axes: Axes) -> xr.Dataset:

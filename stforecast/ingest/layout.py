@@ -81,6 +81,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     if merged is not None:
         notes.append(merged)
     dataset = to_valid_time(dataset)
+    notes += dataset.encoding.get(names.SOURCE_NOTES, ())
     fields = _fields(dataset, options, notes)
     axes = fields[0].axes
     for field in fields[1:]:
@@ -89,7 +90,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     grid = Grid.of_field(dataset, fields[0].choice.source, axes.y, axes.x)
     if options.grid is not None:
         grid = place(grid, options.grid, notes)
-    elif grid.kind == "bare":
+    elif grid.kind == "bare" and axes.sequence is None:
         notes.append(
             "the grid has no known place on earth; give its edges in data.grid for maps with "
             "coastlines and for area-weighted scores"
@@ -138,7 +139,7 @@ def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list
                     f"a variable cannot be called {choice.name!r} here; give it another name with "
                     "data.variables"
                 )
-            axes = find_axes(values, options.sequence, options.time_step, notes)
+            axes = find_axes(values, _sequence(values, options), options.time_step, notes)
             fields.append(_Field(choice, reduce_further(values, axes.dims), axes))
         except NotAFieldError as refusal:
             if named:
@@ -148,6 +149,13 @@ def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list
         raise refusals[0]
     notes.extend(f"left out: {refusal}" for refusal in refusals)
     return fields
+
+
+def _sequence(values: xr.DataArray, options: DataOptions) -> str | None:
+    """The dimension of independent sequences: the one named, or one that is called so."""
+    if options.sequence is None and names.SEQUENCE in values.dims:
+        return names.SEQUENCE
+    return options.sequence
 
 
 def _check_alike(one: _Field, other: _Field) -> None:

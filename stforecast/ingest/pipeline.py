@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
-from stforecast.ingest.assemble import description, mapping_text, rounding_notes, tensor
+from stforecast.generators import Generation
+from stforecast.ingest.assemble import (
+    description,
+    mapping_text,
+    rounding_notes,
+    tensor,
+    with_generation,
+)
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.layout import lay_out
 from stforecast.ingest.provenance import check_unchanged, describe_files, look_at
@@ -130,7 +137,11 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
     )
     meta = description(layout, timeline, timezone)
     meta.findings = findings.findings()
-    dataset = tensor(layout, timeline).assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
+    dataset = tensor(layout, timeline)
+    generation: Generation | None = ds.encoding.get(names.GENERATION)
+    if generation is not None:
+        dataset = with_generation(dataset, meta, generation)
+    dataset = dataset.assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
     return Prepared(dataset=dataset, findings=findings, timeline=timeline)
 
 

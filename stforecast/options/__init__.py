@@ -13,15 +13,19 @@ from stforecast.options.data import (
 )
 from stforecast.options.evaluation import MapOptions, VerificationOptions
 from stforecast.options.learning import BUDGETS, ModelOptions, TrainingOptions
+from stforecast.options.videos import FrameOptions, ImageSize, MovingMNISTOptions
 from stforecast.options.windows import CalendarCovariate, WindowOptions
 
 __all__ = [
     "BUDGETS",
     "CalendarCovariate",
     "DataOptions",
+    "FrameOptions",
     "GridOptions",
+    "ImageSize",
     "MapOptions",
     "ModelOptions",
+    "MovingMNISTOptions",
     "RegionOptions",
     "SplitOptions",
     "TrainingOptions",

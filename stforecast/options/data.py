@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from stforecast.options.base import OneOrMore, Options
+from stforecast.options.videos import FrameOptions, MovingMNISTOptions
 
 
 def _named_variables(value: Any) -> Any:
@@ -97,7 +98,10 @@ class DataOptions(Options):
         description="paths or patterns, relative to the experiment file; package:NAME/PATH is a "
         "file inside an installed Python package",
     )
-    reader: str | None = Field(None, description="netcdf or deepst; found from the file by default")
+    reader: str | None = Field(
+        None,
+        description="netcdf, deepst, moving-mnist or frames; found from the files by default",
+    )
     store: str | None = Field(
         None, description="the tensor store; runs/<name>/store.zarr by default"
     )
@@ -123,7 +127,14 @@ class DataOptions(Options):
     grid: GridOptions | None = Field(None, description="place of a grid without coordinates")
     sequence: str | None = Field(
         None,
-        description="dimension that counts independent sequences (videos, cities), if there is one",
+        description="dimension that counts independent sequences (videos, cities), if there is "
+        "one; one called sequence is known as such",
+    )
+    moving_mnist: MovingMNISTOptions = Field(
+        default_factory=MovingMNISTOptions, description="what the reader moving-mnist makes"
+    )
+    frames: FrameOptions = Field(
+        default_factory=FrameOptions, description="how the reader frames takes its sequences"
     )
     split: SplitOptions = Field(
         default_factory=SplitOptions, description="training, validation and test period"

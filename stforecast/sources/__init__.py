@@ -11,13 +11,14 @@ from stforecast.options import DataOptions
 from stforecast.sources.base import Location, Source
 from stforecast.sources.deepst import DeepST
 from stforecast.sources.files import find_files
+from stforecast.sources.moving_mnist import MovingMNIST
 from stforecast.sources.netcdf import NetCDF
 from stforecast.sources.sniff import kind_of, why_not
 
 __all__ = ["SOURCES", "Source", "find_source", "open_source"]
 
 # The first that recognises a file reads it.
-SOURCES: dict[str, Source] = {source.name: source for source in (DeepST(), NetCDF())}
+SOURCES: dict[str, Source] = {source.name: source for source in (DeepST(), NetCDF(), MovingMNIST())}
 
 
 def open_source(

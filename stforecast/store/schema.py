@@ -72,6 +72,18 @@ class ChannelMeta(_Meta):
         return {**self.attrs, **{key: value for key, value in own.items() if value is not None}}
 
 
+class GenerationMeta(_Meta):
+    """How the training sequences of a store are drawn, for one that does not hold them."""
+
+    name: str = Field(description="the generator, one of stforecast.generators.GENERATORS")
+    settings: dict[str, Any]
+    arrays: list[str] = Field(description="arrays of the store that it draws from")
+    sequences: int = Field(description="sequences drawn for one epoch")
+    stored: dict[Literal["validation", "test"], tuple[int, int]] = Field(
+        description="half-open ranges of the sequences that the store holds"
+    )
+
+
 class StoreMeta(_Meta):
     """A store as a whole. JSON in the attribute ``stforecast`` of the group."""
 
@@ -84,6 +96,9 @@ class StoreMeta(_Meta):
     x_name: str = "x"
     sequence_name: str | None = Field(
         None, description="the source's name of the dimension of independent sequences, if any"
+    )
+    generation: GenerationMeta | None = Field(
+        None, description="how training sequences are drawn, where they are not stored"
     )
     channels: list[ChannelMeta]
     grid_kind: str = "bare"

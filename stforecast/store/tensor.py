@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import ConfigError, StoreError
+from stforecast.generators import SequenceGenerator, restore
 from stforecast.grid import Grid
 from stforecast.store.open import open_group
 from stforecast.store.schema import ChannelMeta, StoreMeta
@@ -94,6 +95,24 @@ class TensorStore:
             return np.asarray(self.dataset[names.VALID_CELLS].values)
         counted = self.dataset[names.DATA].notnull().sum((names.Y, names.X), dtype=np.int32)
         return np.asarray(counted.values)
+
+    @cached_property
+    def generator(self) -> SequenceGenerator | None:
+        """What draws the training sequences of a store that does not hold them."""
+        made = self.meta.generation
+        if made is None:
+            return None
+        where = str(self.path or "the dataset")
+        missing = [name for name in made.arrays if name not in self.dataset]
+        if missing:
+            raise StoreError(f"{where} lacks the array {missing[0]} that sequences are drawn from")
+        arrays = {name: self.dataset[name].values for name in made.arrays}
+        generator = restore(made.name, made.settings, arrays, where)
+        if generator.shape != self.shape:
+            raise StoreError(
+                f"{where} holds sequences of {self.shape} and draws others of {generator.shape}"
+            )
+        return generator
 
     def complete(self) -> NDArray[np.bool_]:
         """Which times are present and have every channel, be it with cells missing, ``(time)``.

@@ -89,10 +89,11 @@ def train(
             state = read_state(run.path / STATE)
         statistics = None if card is None else Statistics.from_json(card.statistics)
         plan = make_plan(store, windows, split, statistics)
-        if len(plan.train) < training.devices:
+        samples = plan.training_samples(store)
+        if samples < training.devices:
             raise DataError(
-                f"there are {len(plan.train)} training windows, too few for {training.devices} "
-                "devices; set training.devices to 1"
+                f"there are {samples} training windows, too few for {training.devices} devices; "
+                "set training.devices to 1"
             )
         matters = what_matters(
             {"name": system.name, **system.settings},
@@ -173,7 +174,7 @@ def _introduce(plan: Plan, card: RunCard, hardware: Hardware, reporter: Reporter
     validation = f", {len(plan.validation)} for validation" if len(plan.validation) else ""
     reporter.notify(
         f"{card.model.name}, {plan.spec.history} → {plan.spec.horizon} steps of {card.time_step}, "
-        f"{len(plan.train)} windows for training{validation}; {hardware.describe()}"
+        f"{card.training.samples} windows for training{validation}; {hardware.describe()}"
     )
     if not len(plan.validation):
         reporter.notify(

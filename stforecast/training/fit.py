@@ -29,7 +29,7 @@ from stforecast.training.schedules import make_schedule
 from stforecast.training.session import Session
 from stforecast.training.signals import StopRequest
 from stforecast.training.validation import Validator
-from stforecast.windows import Batch, ResumableLoader, Transform, WindowDataset
+from stforecast.windows import Batch, GeneratedDataset, ResumableLoader, Transform, WindowDataset
 
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bf16": "bf16-mixed", "float16": "16-mixed"}
 STEPS_BETWEEN_CHECKS = 10  # on a GPU, which an answer would keep waiting
@@ -100,9 +100,9 @@ def _session(
         ranks=ranks,
     )
 
-    def loader(samples: Any, shuffle: bool) -> ResumableLoader:
+    def loader(dataset: WindowDataset | GeneratedDataset, shuffle: bool) -> ResumableLoader:
         return ResumableLoader(
-            WindowDataset(job.store, plan.spec, samples, plan.frames),
+            dataset,
             options.batch_size // ranks.world_size,
             shuffle=shuffle,
             seed=options.seed,
@@ -112,11 +112,13 @@ def _session(
             world_size=ranks.world_size,
         )
 
-    train = loader(plan.train, shuffle=True)
+    train = loader(plan.training_data(job.store), shuffle=True)
     validator = None
     if len(plan.validation):
         validator = Validator(
-            loader(plan.validation, shuffle=False),
+            loader(
+                WindowDataset(job.store, plan.spec, plan.validation, plan.frames), shuffle=False
+            ),
             job.store.channels,
             penalty,
             hardware.autocast_dtype,

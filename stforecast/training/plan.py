@@ -15,8 +15,10 @@ from stforecast.training.hardware import Hardware
 from stforecast.training.resume import describe_budget
 from stforecast.windows import (
     Frames,
+    GeneratedDataset,
     Splits,
     Statistics,
+    WindowDataset,
     WindowSpec,
     compute_statistics,
     list_samples,
@@ -25,7 +27,7 @@ from stforecast.windows import (
     sample_shape,
 )
 from stforecast.windows.scaling import check_scaling
-from stforecast.windows.splits import PartName
+from stforecast.windows.splits import PartName, Range
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Plan:
     """The windows of a run and how they are split and normalised.
 
     `train` and `validation` are samples (n, 2): sequence and position of the initial time;
-    `validation` may be empty. `frames` reads them, from memory where the record fits.
+    `validation` may be empty, and so is `train` where its sequences are drawn as they are needed.
+    `frames` reads them, from memory where the record fits.
     """
 
     spec: WindowSpec
@@ -44,12 +47,25 @@ class Plan:
     validation: NDArray[np.int64]
     frames: Frames
 
+    def training_data(self, store: TensorStore) -> WindowDataset | GeneratedDataset:
+        """The samples to train on, stored or drawn."""
+        if store.generator is not None:
+            return GeneratedDataset(store, self.spec)
+        return WindowDataset(store, self.spec, self.train, self.frames)
+
+    def training_samples(self, store: TensorStore) -> int:
+        """Samples of one epoch."""
+        drawn = store.meta.generation
+        return len(self.train) if drawn is None else drawn.sequences
+
     def learned_from(self, store: TensorStore) -> dict[str, Any]:
         """The periods that training sees, as what a resumed run must share."""
         dates = self.splits.dates(store.axis)
         sequences = self.splits.sequences or {}
         parts: tuple[PartName, ...] = ("train", "validation")
+        drawn = store.meta.generation
         return {
+            **({} if drawn is None else {"drawn sequences": drawn.model_dump(mode="json")}),
             **{part: dates.get(part) for part in parts},
             **{f"sequences of {part}": sequences[part] for part in parts if part in sequences},
         }
@@ -70,9 +86,15 @@ def make_plan(
     """
     spec = resolve_windows(windows, store.axis.step)
     check_scaling(spec, store.meta.channels)
-    splits = resolve_splits(store.axis, split, spec, store.n_sequences)
-    train = list_samples(store, spec, splits, "train")
-    frames = Frames(store, progress=progress)
+    drawn = store.meta.generation
+    stored: dict[PartName, Range] | None = None
+    if drawn is not None:
+        stored = {part: drawn.stored[part] for part in drawn.stored}
+    splits = resolve_splits(store.axis, split, spec, store.n_sequences, stored)
+    train = np.zeros((0, 2), np.int64)
+    if drawn is None:
+        train = list_samples(store, spec, splits, "train")
+    frames = Frames(store, progress=progress, sequences=_needed(splits))
     if statistics is None:
         statistics = compute_statistics(store, spec, splits, frames)
     return Plan(
@@ -84,6 +106,17 @@ def make_plan(
         validation=list_samples(store, spec, splits, "validation"),
         frames=frames,
     )
+
+
+def _needed(splits: Splits) -> range | None:
+    """Sequences that a training reads, from the first to the last; all where none are split."""
+    if splits.sequences is None:
+        return None
+    read = [splits.sequences_of("train"), splits.sequences_of("validation")]
+    read = [part for part in read if part]
+    if not read:
+        return range(0)
+    return range(min(part.start for part in read), max(part.stop for part in read))
 
 
 def make_card(
@@ -125,6 +158,6 @@ def make_card(
         training=TrainingCard(
             budget=describe_budget(options),
             batch_size=options.batch_size,
-            samples=len(plan.train),
+            samples=plan.training_samples(store),
         ),
     )

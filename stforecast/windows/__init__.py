@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stforecast.windows.covariates import CovariateSet, calendar_covariates
     from stforecast.windows.dataset import Batch, WindowDataset, covariates_at, sample_shape
     from stforecast.windows.frames import Frames
+    from stforecast.windows.generated import GeneratedDataset
     from stforecast.windows.loader import ResumableLoader
     from stforecast.windows.samples import init_positions, list_samples
     from stforecast.windows.spec import WindowSpec, resolve_windows
@@ -22,6 +23,7 @@ _HOME = {
     "Batch": "dataset",
     "CovariateSet": "covariates",
     "Frames": "frames",
+    "GeneratedDataset": "generated",
     "ResumableLoader": "loader",
     "Splits": "splits",
     "Statistics": "statistics",
@@ -42,6 +44,7 @@ __all__ = [
     "Batch",
     "CovariateSet",
     "Frames",
+    "GeneratedDataset",
     "ResumableLoader",
     "Splits",
     "Statistics",

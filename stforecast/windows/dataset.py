@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -92,6 +93,8 @@ class WindowDataset(Dataset[Batch]):
     target:
         Whether the batches have targets. Without, only the history need exist.
     """
+
+    fresh: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -34,6 +34,8 @@ class Frames:
         that is less. 0 reads everything from the store.
     progress:
         Called with the steps loaded so far and their number, while the record is loaded.
+    sequences:
+        Those that will be asked for, and no others; all by default.
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class Frames:
         store: TensorStore,
         cache_bytes: int | None = None,
         progress: Callable[[int, int], None] | None = None,
+        sequences: range | None = None,
     ) -> None:
         self.store = store
         self.shape = store.shape
-        self.n_sequences = store.n_sequences
+        self.sequences = range(store.n_sequences) if sequences is None else sequences
         limit = default_cache_bytes() if cache_bytes is None else cache_bytes
-        size = 4 * self.n_sequences * int(np.prod(self.shape))
+        size = 4 * len(self.sequences) * int(np.prod(self.shape))
         self._cache = self._load(progress) if size <= limit else None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,7 +60,7 @@ class Frames:
         """Frames ``start`` to ``stop`` (n, C, H, W) of one sequence, NaN where missing."""
         if self._cache is None:
             return self._from_store(start, stop, sequence)
-        first = sequence * self.shape[0]
+        first = self.sequences.index(sequence) * self.shape[0]
         return self._cache[first + start : first + stop].numpy().copy()
 
     def gather(self, sequences: ArrayLike, positions: ArrayLike) -> Tensor:
@@ -67,22 +70,23 @@ class Frames:
         if self._cache is None:
             frames = self._gather_from_store(flat)
         else:
+            flat -= self.sequences.start * self.shape[0]
             frames = self._cache.index_select(0, torch.from_numpy(flat))
         return frames.view(*index.shape, *self.shape[1:])
 
     def _load(self, progress: Callable[[int, int], None] | None) -> Tensor:
         steps = self.shape[0]
-        cache = torch.empty((self.n_sequences * steps, *self.shape[1:]))
+        cache = torch.empty((len(self.sequences) * steps, *self.shape[1:]))
         block = max(1, BLOCK_BYTES // (4 * int(np.prod(self.shape[1:]))))
         done = 0
-        for sequence in range(self.n_sequences):
+        for sequence in self.sequences:
             for start in range(0, steps, block):
                 stop = min(start + block, steps)
                 frames = torch.from_numpy(self._from_store(start, stop, sequence))
-                cache[sequence * steps + start : sequence * steps + stop] = frames
+                cache[done : done + stop - start] = frames
                 done += stop - start
                 if progress is not None:
-                    progress(done, self.n_sequences * steps)
+                    progress(done, len(cache))
         return cache
 
     def _gather_from_store(self, flat: NDArray[np.int64]) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from stforecast.windows.dataset import Batch, WindowDataset
+from stforecast.windows.generated import GeneratedDataset
 from stforecast.windows.order import BatchOrder
 
 
@@ -17,6 +18,8 @@ class ResumableLoader:
     goes on with the batch after the last one given, be it in this process or after
     :meth:`load_state_dict`: breaking off in the middle of an epoch loses no sample. Without, every
     iteration is one pass over the samples in their order.
+
+    A dataset that is ``fresh`` has samples of its own for every epoch.
 
     Several processes (``world_size``) share each epoch out among them. While training they all have
     the same number of batches: at most ``world_size - 1`` samples of an epoch are left out, others
@@ -35,7 +38,7 @@ class ResumableLoader:
 
     def __init__(
         self,
-        dataset: WindowDataset,
+        dataset: WindowDataset | GeneratedDataset,
         batch_size: int,
         *,
         shuffle: bool = True,
@@ -47,7 +50,9 @@ class ResumableLoader:
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self.order = BatchOrder(len(dataset), batch_size, shuffle, seed, rank, world_size)
+        self.order = BatchOrder(
+            len(dataset), batch_size, shuffle, seed, rank, world_size, dataset.fresh
+        )
         # The order, and not this object, is the sampler: torch's loader can only stop its workers
         # when it is not part of a reference cycle.
         self._loader: DataLoader[Batch] = DataLoader(

@@ -14,6 +14,7 @@ from stforecast.errors import RunError
 class BatchOrder:
     """Which samples make the next batches of one process.
 
+    With ``fresh`` the samples of epoch e are not 0 to n - 1 again but those from e·n on.
     Iterating gives the batches from ``batch`` to the end of ``epoch`` and moves nothing;
     :meth:`advance` tells that one more has been used.
     """
@@ -24,6 +25,7 @@ class BatchOrder:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
+    fresh: bool = False
     epoch: int = 0
     batch: int = 0
 
@@ -44,6 +46,8 @@ class BatchOrder:
         if not self.shuffle:
             return np.arange(self.rank, self.samples, self.world_size)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.samples)
+        if self.fresh:
+            order += epoch * self.samples
         return order[self.rank :: self.world_size][: self._shared()]
 
     def advance(self) -> None:

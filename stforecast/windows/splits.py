@@ -64,7 +64,11 @@ class Splits:
 
 
 def resolve_splits(
-    axis: TimeAxis, options: SplitOptions, spec: WindowSpec, n_sequences: int = 1
+    axis: TimeAxis,
+    options: SplitOptions,
+    spec: WindowSpec,
+    n_sequences: int = 1,
+    stored: Mapping[PartName, Range] | None = None,
 ) -> Splits:
     """The periods asked for as positions on ``axis``.
 
@@ -72,7 +76,8 @@ def resolve_splits(
     what is not given shares the rest as 0.7 : 0.1 : 0.2. Of many independent sequences, fractions
     are shares of the sequences, each of them whole. With some periods given as dates, training is
     what precedes them, validation the last eighth of what is there to train on, and test what
-    follows them.
+    follows them. Where training sequences are drawn as they are needed, ``stored`` says which
+    sequences are for validation and for test, and nothing is left to ask for.
 
     Raises
     ------
@@ -86,6 +91,8 @@ def resolve_splits(
         name: getattr(options, name) for name in PARTS if getattr(options, name) is not None
     }
     dated = [name for name, value in given.items() if not isinstance(value, float)]
+    if stored is not None:
+        return _around_drawn(axis, given, spec, n_sequences, stored)
     if dated and len(dated) < len(given):
         raise ConfigError(
             "data.split mixes fractions and dates; give its periods either all as fractions or "
@@ -180,11 +187,7 @@ def _of_sequences(
     if n_sequences < len(shares) and "validation" in shares:
         del shares["validation"]
         notes.append(f"{n_sequences} sequences are too few for a validation part; there is none")
-    if axis.size < spec.span:
-        raise ConfigError(
-            f"each sequence has {axis.size} steps and a window needs {spec.span}; "
-            "shorten windows.history or windows.horizon"
-        )
+    _refuse_long(axis, spec)
     sizes = _apportion(n_sequences, shares, list(shares), 1)
     if sizes["train"] < 1:
         raise ConfigError(
@@ -197,6 +200,32 @@ def _of_sequences(
         start += size
     times = dict.fromkeys(ranges, (0, axis.size))
     return replace(_splits(times), sequences=ranges, n_sequences=n_sequences, notes=notes)
+
+
+def _around_drawn(
+    axis: TimeAxis,
+    given: Mapping[PartName, Any],
+    spec: WindowSpec,
+    n_sequences: int,
+    stored: Mapping[PartName, Range],
+) -> Splits:
+    if given:
+        raise ConfigError(
+            "the training sequences of this record are drawn as they are needed, and those that "
+            "it holds are for validation and test: leave data.split out"
+        )
+    _refuse_long(axis, spec)
+    times = dict.fromkeys(("train", *stored), (0, axis.size))
+    notes = ["the training sequences are drawn as they are needed, and none of them twice"]
+    return replace(_splits(times), sequences=dict(stored), n_sequences=n_sequences, notes=notes)
+
+
+def _refuse_long(axis: TimeAxis, spec: WindowSpec) -> None:
+    if axis.size < spec.span:
+        raise ConfigError(
+            f"each sequence has {axis.size} steps and a window needs {spec.span}; "
+            "shorten windows.history or windows.horizon"
+        )
 
 
 # --- dates ---------------------------------------------------------------------------------------

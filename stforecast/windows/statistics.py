@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.errors import DataError, RunError
+from stforecast.generators import SequenceGenerator
 from stforecast.windows.samples import SteppedStore, list_samples
 from stforecast.windows.spec import Departure, WindowSpec
 from stforecast.windows.splits import Splits
 
 BLOCK_BYTES = 32 * 2**20
 DEPARTURE_SAMPLES = 2048
+DRAWN_SEQUENCES = 512
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +42,10 @@ class SampleStore(FrameSource, SteppedStore, Protocol):
     @property
     def channels(self) -> list[str]:
         """Names of the channels."""
+
+    @property
+    def generator(self) -> SequenceGenerator | None:
+        """What draws the training sequences, where they are not stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +125,8 @@ def compute_statistics(
 ) -> Statistics:
     """Statistics of the training part of ``splits``, and of nothing else.
 
+    Of training sequences that are drawn as they are needed, they are those of the first
+    ``DRAWN_SEQUENCES``.
     Departures are taken from at most ``DEPARTURE_SAMPLES`` windows, evenly spread over the period.
     ``frames`` reads the same data from memory, if it is there.
 
@@ -127,10 +135,13 @@ def compute_statistics(
     DataError
         A channel has no value in the training period, or an infinite one.
     """
-    source = store if frames is None else frames
+    source: FrameSource = store if frames is None else frames
+    sequences = splits.sequences_of("train")
+    if store.generator is not None:
+        source, sequences = _Drawn(store.generator), range(DRAWN_SEQUENCES)
     moments = _Moments(store.shape[1])
     start, stop = splits.train
-    for sequence in splits.sequences_of("train"):
+    for sequence in sequences:
         for first, last in _blocks(start, stop, _block_length(store.shape)):
             present = store.present[first:last]
             moments.add(source.read(first, last, sequence)[present])
@@ -147,7 +158,12 @@ def compute_statistics(
             )
     departure_scale = None
     if spec.departure != "none":
-        departure_scale = _departure_scale(source, spec, list_samples(store, spec, splits, "train"))
+        samples = (
+            list_samples(store, spec, splits, "train")
+            if store.generator is None
+            else _windows(spec, store.shape[0], sequences)
+        )
+        departure_scale = _departure_scale(source, spec, samples)
     return Statistics(
         mean=moments.mean,
         std=np.sqrt(moments.m2 / moments.count),
@@ -157,6 +173,25 @@ def compute_statistics(
         missing=moments.missing,
         departure_scale=departure_scale,
     )
+
+
+class _Drawn:
+    """Frames of sequences that are drawn, by their numbers."""
+
+    def __init__(self, generator: SequenceGenerator) -> None:
+        self._generator = generator
+        self.shape = generator.shape
+
+    def read(self, start: int, stop: int, sequence: int = 0) -> NDArray[np.float32]:
+        """Frames ``start`` to ``stop`` (n, C, H, W) of one of them."""
+        return self._generator.draw([sequence])[0, start:stop]
+
+
+def _windows(spec: WindowSpec, frames: int, sequences: range) -> NDArray[np.int64]:
+    """All samples (n, 2) of sequences in which no frame is missing."""
+    inits = np.arange(spec.history_needed - 1, frames - spec.horizon)
+    numbers = np.repeat(np.asarray(sequences, np.int64), len(inits))
+    return np.stack([numbers, np.tile(inits, len(sequences))], axis=1)
 
 
 def reference_frame(history: NDArray[Any], departure: Departure) -> NDArray[Any]:

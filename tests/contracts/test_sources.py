@@ -1,6 +1,7 @@
 """What every source must keep; a new one needs a line in SAMPLES."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -15,9 +16,11 @@ from stforecast.options import DataOptions
 from stforecast.sources import SOURCES, find_source, open_source
 
 HOURS = np.datetime64("2020-01-01", "ns") + np.arange(24) * np.timedelta64(1, "h")
+SECONDS = np.datetime64("1970-01-01", "us") + np.arange(4) * np.timedelta64(1, "s")
 # Out of order and with one time twice: a source hands on what it finds.
 ORDER = [5, 3, 3, *range(6, 24), 0, 1, 2, 4]
 VALUES = np.random.default_rng(0).normal(size=(24, 3, 4)).round(3)
+VIDEOS = np.random.default_rng(1).integers(0, 256, (3, 4, 5, 6), np.uint8)  # sequence, time, y, x
 
 
 def _netcdf(path: Path) -> None:
@@ -32,13 +35,31 @@ def _deepst(path: Path) -> None:
         file["date"] = [f"20200101{hour:02d}".encode() for hour in ORDER]
 
 
-SAMPLES: dict[str, Callable[[Path], None]] = {"netcdf": _netcdf, "deepst": _deepst}
+def _moving_mnist(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, VIDEOS.swapaxes(0, 1))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How to write a sample, and the times and values that are read from it."""
+
+    write: Callable[[Path], None]
+    times: np.ndarray
+    values: np.ndarray
+
+
+SAMPLES = {
+    "netcdf": Sample(_netcdf, HOURS[ORDER], VALUES[ORDER]),
+    "deepst": Sample(_deepst, HOURS[ORDER], VALUES[ORDER]),
+    "moving-mnist": Sample(_moving_mnist, SECONDS, VIDEOS / 255),
+}
 
 
 @pytest.fixture(params=list(SOURCES))
 def sample(request, tmp_path) -> tuple[str, Path]:
     path = tmp_path / "data.bin"
-    SAMPLES[request.param](path)
+    SAMPLES[request.param].write(path)
     return request.param, path
 
 
@@ -48,15 +69,15 @@ def test_it_is_found_from_the_content_of_its_file(sample):
 
 
 def test_it_is_lazy_and_mends_nothing(sample):
-    _, path = sample
+    name, path = sample
     dataset = open_source([path])
     (variable,) = dataset.data_vars.values()
     assert variable.chunks is not None
-    np.testing.assert_array_equal(dataset.time.values, HOURS[ORDER])
-    np.testing.assert_allclose(variable.values, VALUES[ORDER])
+    np.testing.assert_array_equal(dataset.time.values, SAMPLES[name].times)
+    np.testing.assert_allclose(variable.values, SAMPLES[name].values, rtol=1e-6)
     assert dataset.encoding[names.SOURCE_FILES] == [str(path)]
     layout = lay_out(dataset)
-    np.testing.assert_array_equal(layout.dataset.time.values, HOURS[ORDER])
+    np.testing.assert_array_equal(layout.dataset.time.values, SAMPLES[name].times)
 
 
 def test_it_leaves_nothing_beside_the_file_and_does_not_hold_it(sample):
