@@ -151,7 +151,8 @@ class GSTATranslator(Translator):
         )
         require(mlp_ratio >= 1, f"model.mlp_ratio is {mlp_ratio:g}; it must be 1 or more")
         require(0 <= drop < 1, f"model.drop is {drop:g}; it must be in [0, 1)")
-        rates = torch.linspace(min(SHALLOWEST_DROP, drop_path), drop_path, N_T, device="cpu")
+        shallowest = min(SHALLOWEST_DROP, drop_path)
+        rates = [shallowest + (drop_path - shallowest) * i / (N_T - 1) for i in range(N_T)]
         sizes = [c_in, *[hid_T] * (N_T - 1), c_out]
         self.blocks = nn.Sequential(
             *(
@@ -164,7 +165,7 @@ class GSTATranslator(Translator):
                     drop_path=rate,
                     periodic_x=periodic_x,
                 )
-                for i, rate in enumerate(rates.tolist())
+                for i, rate in enumerate(rates)
             )
         )
 
