@@ -15,7 +15,8 @@ from stforecast.errors import RunError
 from stforecast.forecast.initial import check_init_positions
 from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import Precision, TrainedModel
-from stforecast.models import REGISTRY, Covariates
+from stforecast.models import Covariates
+from stforecast.models.registry import paper, variant_name
 from stforecast.product import build_product
 from stforecast.product.build import history_line
 from stforecast.store import TensorStore
@@ -98,12 +99,12 @@ def horizon_steps(model: TrainedModel, store: TensorStore, horizon: int | str | 
 def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
     """Attributes of a forecast: which run and model made it, from what, how."""
     card = model.card
-    entry = REGISTRY[card.model.name]
+    name = variant_name(card.model.name, card.model.settings)
     settings = json.dumps(card.model.settings)
     attrs: dict[str, Any] = {
-        "source": f"stforecast {__version__}, model {card.model.name}, run {card.name}",
+        "source": f"stforecast {__version__}, model {name}, run {card.name}",
         "history": history_line(f"forecast by run {card.name}"),
-        "references": f"{card.model.name}: {entry.paper}",
+        "references": f"{name}: {paper(name)}",
         "stforecast_run": card.name,
         "stforecast_run_created": card.created,
         "stforecast_model": card.model.name,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,10 @@ from stforecast.errors import ConfigError, DataError
 
 @dataclasses.dataclass(frozen=True)
 class SampleShape:
-    """The sizes of a sample, and whether its columns go round the globe (``periodic_x``)."""
+    """The sizes of a sample, and what is known of its frames.
+
+    periodic_x: the columns go round the globe. unit_range: the values lie in [0, 1].
+    """
 
     in_steps: int
     out_steps: int
@@ -30,6 +33,7 @@ class SampleShape:
     future_channels: int = 0
     static_channels: int = 0
     periodic_x: bool = False
+    unit_range: bool = False
 
     def __post_init__(self) -> None:
         for name in ("in_steps", "out_steps", "channels", "height", "width"):
@@ -105,12 +109,21 @@ class TrainingForward:
     losses: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
 
+class Published(Protocol):
+    """Something that a paper describes."""
+
+    paper: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Variants:
-    """A setting whose values are variants of a system: ``simvp:tau`` is simvp, translator tau."""
+    """A setting whose values are variants of a system: ``simvp:tau`` is simvp, translator tau.
+
+    values: what the setting can be, and what that stands for.
+    """
 
     setting: str
-    values: Collection[str]
+    values: Mapping[str, Published | type[Published]]
 
 
 class Forecaster(nn.Module):
@@ -152,11 +165,11 @@ class Forecaster(nn.Module):
         target: Tensor,
         covariates: Covariates | None = None,
         *,
+        valid: Tensor | None = None,
         step: int = 0,
         total_steps: int | None = None,
     ) -> TrainingForward:
         """Forecast while the target is known: teacher forcing and auxiliary losses live here.
-        valid: Tensor | None = None,
 
         target: (B, T', C, H, W), missing cells filled; `valid` says where it is known, and without
         it that is everywhere. `step` of `total_steps` drives sampling schedules.

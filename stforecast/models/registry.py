@@ -76,6 +76,15 @@ def variant_name(name: str, settings: Mapping[str, Any]) -> str:
     return name if value == plain else f"{name}:{value}"
 
 
+def paper(name: str) -> str:
+    """The paper that a system or a variant is from."""
+    system, chosen = split_variant(name)
+    of = REGISTRY[system].system.variants
+    if of is None or not chosen:
+        return REGISTRY[system].paper
+    return of.values[chosen[of.setting]].paper
+
+
 def create_model(name: str, shape: SampleShape, **settings: Any) -> Forecaster:
     """Make a system, or a variant of one, by its name for samples of a shape.
 

@@ -17,16 +17,24 @@ from stforecast.models import (
     variants,
 )
 from stforecast.models.base import Variants
-from stforecast.models.registry import REGISTRY, variant_name
+from stforecast.models.registry import REGISTRY, paper, variant_name
 from stforecast.models.settings import checked, suggestion
 
 SHAPE = SampleShape(2, 3, 1, 4, 4)
 
 
+class Blue:
+    paper = "Blue et al."
+
+
+class Red:
+    paper = "Red et al."
+
+
 class Repeat(Forecaster):
     """The last frame, scaled."""
 
-    variants = Variants("tag", {"blue": 1, "red": 2})
+    variants = Variants("tag", {"blue": Blue, "red": Red})
 
     def __init__(self, shape: SampleShape, *, scale: float = 1.0, tag: str | None = "red") -> None:
         super().__init__(shape)
@@ -71,6 +79,12 @@ def test_a_variant_is_a_setting_by_name() -> None:
     assert variant_name("repeat", {"tag": "blue"}) == "repeat:blue"
     assert variant_name("repeat", {"tag": "red"}) == variant_name("repeat", {}) == "repeat"
     assert variant_name("convlstm", {}) == "convlstm"
+    assert [paper(name) for name in ("repeat", "repeat:red", "repeat:blue")] == [
+        "none",
+        "Red et al.",
+        "Blue et al.",
+    ]
+    assert paper("convlstm").startswith("Shi et al.")
     with pytest.raises(ConfigError, match=r"the model is repeat:blue, but model\.tag is red"):
         create_model("repeat:blue", SHAPE, tag="red")
     with pytest.raises(ConfigError, match=r"model repeat:blue has no setting skale; did you mean"):

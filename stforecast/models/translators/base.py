@@ -17,6 +17,8 @@ class Translator(nn.Module):
     norm, drop_path, periodic_x: as SimVP has them.
     """
 
+    paper: str
+
     def __init__(
         self,
         c_in: int,

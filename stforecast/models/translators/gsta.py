@@ -129,6 +129,8 @@ class GSTATranslator(Translator):
     none is dropped (OpenSTL still drops some of the first blocks').
     """
 
+    paper = "Tan et al., 2022, arXiv:2211.12509"
+
     def __init__(
         self,
         c_in: int,

@@ -59,6 +59,8 @@ class InceptionTranslator(Translator):
     translator_skips: whether a unit up is given the features of its unit down (the T-UNet).
     """
 
+    paper = "Gao et al., CVPR 2022, arXiv:2206.05099"
+
     def __init__(
         self,
         c_in: int,

@@ -44,6 +44,8 @@ class TAUTranslator(GSTATranslator):
     tau: its temperature.
     """
 
+    paper = "Tan et al., CVPR 2023, arXiv:2206.12126"
+
     def __init__(
         self,
         c_in: int,
