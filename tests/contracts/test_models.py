@@ -13,13 +13,15 @@ from stforecast.models import Covariates, Forecaster, SampleShape, create_model,
 SMALL: dict[str, dict[str, Any]] = {
     "causal_lstm": {"hidden": [8, 8]},
     "convlstm": {"hidden": [8, 8]},
+    "e3d_lstm": {"hidden": [8, 8]},
+    "mim": {"hidden": [8, 8, 8]},
     "predrnn": {"hidden": [8, 8]},
     "predrnn_v2": {"hidden": [8, 8]},
     "simvp": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "incep_kernels": [3, 5]},
-}
-
     "simvp:gsta": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2},
     "simvp:tau": {"hid_S": 16, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2},
+}
+
 SHAPES = {
     "plain": SampleShape(4, 4, 2, 16, 16),
     "wide": SampleShape(3, 3, 1, 8, 20),
