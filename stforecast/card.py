@@ -59,6 +59,7 @@ class TrainingCard(_Section):
     steps: int = Field(0, description="optimiser steps made")
     epochs: float = 0.0
     seconds: float = 0.0
+    step_seconds: float | None = Field(None, description="of one step, without validations")
     best_step: int | None = Field(None, description=f"step of the weights in {BEST_WEIGHTS}")
     finished: bool = False
     interrupted: str | None = Field(None, description="why it ended before its budget, if it did")

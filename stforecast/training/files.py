@@ -46,10 +46,13 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         beside.write_bytes(buffer.getbuffer())
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The state, all tensors on the CPU; nothing in the file is ever executed."""
+def read_state(path: Path, *, lazily: bool = False) -> dict[str, Any]:
+    """The state, all tensors on the CPU; nothing in the file is ever executed.
+
+    lazily: tensors are read when they are used, for those who only want the plain values.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
     except FileNotFoundError as error:
         raise RunError(
             f"there is nothing to resume in {path.parent}: {path.name} is missing; "

@@ -131,6 +131,7 @@ class Recorder:
         training.steps = counters.step
         training.epochs = round(now.epoch, 4)
         training.seconds = round(counters.elapsed, 3)
+        training.step_seconds = round(counters.stepping / counters.step, 6)
         training.best_step = counters.best_step or counters.step
         training.finished = now.outcome in (Outcome.FINISHED, Outcome.STOPPED_EARLY)
         training.interrupted = {

@@ -39,8 +39,8 @@ def what_matters(
     return plain
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """RunError naming the first option that has changed, budgets aside."""
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first option that has changed and how, in words; None if none has, budgets aside."""
     for section, options in now.items():
         if section == "budget":  # may grow, see check_budget
             continue
@@ -48,11 +48,18 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         for name in [*options, *(name for name in others if name not in options)]:
             old, new = others.get(name), options.get(name)
             if old != new:
-                raise RunError(
-                    f"the run cannot go on with another experiment: {section}.{name} was "
-                    f"{_shown(old)} and is now {_shown(new)}; set it back, or train a new run "
-                    "(--replace)"
-                )
+                return f"{section}.{name} was {_shown(old)} and is now {_shown(new)}"
+    return None
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """RunError naming the first option that has changed, budgets aside."""
+    changed = difference(before, now)
+    if changed is not None:
+        raise RunError(
+            f"the run cannot go on with another experiment: {changed}; set it back, or train a new "
+            "run (--replace)"
+        )
 
 
 def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: bool) -> None:
@@ -67,9 +74,9 @@ def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: 
         raise RunError(f"the run is finished, so there is nothing to resume; {hint}")
     if old != new and options.schedule not in OPEN_ENDED:
         raise RunError(
-            f"the budget was {_words(old)} and is now {_words(new)}, but the learning rate of "
-            f"schedule {options.schedule} anneals over the budget it was started with; keep the "
-            "budget, or train a new run (--replace)"
+            f"the budget was {budget_words(old)} and is now {budget_words(new)}, but the learning "
+            f"rate of schedule {options.schedule} anneals over the budget it was started with; keep "
+            "the budget, or train a new run (--replace)"
         )
 
 
@@ -115,7 +122,8 @@ def describe_budget(options: TrainingOptions) -> dict[str, Any]:
     return chosen or {"max_epochs": DEFAULT_EPOCHS}
 
 
-def _words(budget: Mapping[str, Any]) -> str:
+def budget_words(budget: Mapping[str, Any]) -> str:
+    """A budget as an experiment file has it."""
     return ", ".join(f"{name} {value}" for name, value in budget.items())
 
 
