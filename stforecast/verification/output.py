@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from stforecast import names
+from stforecast.errors import DataError
 from stforecast.files import written_whole
 from stforecast.product.coordinates import duration_encoding
 from stforecast.verification.text import lead_texts
@@ -28,6 +29,25 @@ def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
     with written_whole(table, "the scores") as beside:
         score_frame(scores).to_csv(beside, index=False, float_format="%.10g")
     return [netcdf, table]
+
+
+def read_scores(path: str | Path) -> xr.Dataset:
+    """Scores that :func:`write_scores` wrote as NetCDF, in memory.
+
+    DataError, naming the file, when it is missing or cannot be read.
+    """
+    try:
+        # Only the lead time: scores in seconds or days are no durations.
+        scores = xr.load_dataset(path, engine="netcdf4", decode_timedelta=False)
+        if names.LEAD_TIME in scores.coords:
+            lead = xr.decode_cf(scores[[names.LEAD_TIME]], decode_timedelta=True)
+            scores = scores.assign_coords({names.LEAD_TIME: lead[names.LEAD_TIME]})
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"the scores {path} cannot be read ({reason}); make them with stforecast verify"
+        ) from error
+    return scores
 
 
 def score_frame(scores: xr.Dataset) -> pd.DataFrame:
