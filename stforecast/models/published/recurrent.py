@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from stforecast.errors import ConfigError
@@ -49,28 +50,33 @@ def recurrent(
     naming: Callable[[str], str],
     unused: Collection[str] = (),
     per_cell: str = r"cell_list\.{}\.conv_h\.0\.weight",
+    public_shape: Callable[[str, torch.Size], Collection[int]] = lambda name, shape: shape,
+    dims: int = 2,
+    grid: tuple[int, int] = (1, 1),
     **settings: Any,
 ) -> nn.Module:
     """A system of OpenSTL's family, its sizes from the spec or else from the weights.
 
     unused: patterns of weights that the public code holds but never uses.
     per_cell: pattern of a convolution of layer {} whose second dimension is that layer's width.
+    public_shape: see :func:`load`. dims: of its convolutions, 2 or 3.
+    grid: rows and columns of patches where the spec does not tell height and width. Most systems
+        fit any.
     settings: further ones of the system.
 
     The spec must say in_steps, and patch_size or channels where the last layer leaves it open.
     """
     in_steps = size(spec, "in_steps", None)
-    hidden = _hidden(weights, spec, per_cell)
-    cells = kernels(weights, per_cell.format(r"\d+"))
-    frame = most_common(c_out for c_out, *_ in kernels(weights, r"conv_last\.weight"))
+    hidden = _hidden(weights, spec, per_cell, dims)
+    cells = kernels(weights, per_cell.format(r"\d+"), dims)
+    frame = most_common(c_out for c_out, *_ in kernels(weights, r"conv_last\.weight", dims))
     patch = size(spec, "patch_size", _patch(frame, spec))
     shape = SampleShape(
         in_steps,
         size(spec, "out_steps", in_steps),
         size(spec, "channels", None if frame is None else max(frame // patch**2, 1)),
-        # Any size will do where the spec tells none: most parameters do not know the grid.
-        size(spec, "height", patch),
-        size(spec, "width", patch),
+        size(spec, "height", grid[0] * patch),
+        size(spec, "width", grid[1] * patch),
     )
     model = create_model(
         name,
@@ -80,11 +86,13 @@ def recurrent(
         filter_size=size(spec, "filter_size", most_common(k for *_, k in cells)),
         **settings,
     )
-    load(model, weights, naming, unused)
+    load(model, weights, naming, unused, public_shape)
     return model
 
 
-def _hidden(weights: dict[str, Tensor], spec: Mapping[str, Any], per_cell: str) -> list[int]:
+def _hidden(
+    weights: dict[str, Tensor], spec: Mapping[str, Any], per_cell: str, dims: int
+) -> list[int]:
     """The width of each layer."""
     hidden = spec.get("hidden")
     if hidden is not None:
@@ -92,7 +100,8 @@ def _hidden(weights: dict[str, Tensor], spec: Mapping[str, Any], per_cell: str) 
             raise ConfigError(f"hidden of the spec is {hidden!r}; it must list each layer's width")
         return [size({"hidden": width}, "hidden", None) for width in hidden]
     layers = count(weights, per_cell.format(r"(\d+)")) or 1
-    widths = [[c_in for _, c_in, *_ in kernels(weights, per_cell.format(i))] for i in range(layers)]
+    found = [kernels(weights, per_cell.format(i), dims) for i in range(layers)]
+    widths = [[c_in for _, c_in, *_ in layer] for layer in found]
     # A layer without that weight is taken for one like the others, so that the weight is named.
     others = most_common(width for layer in widths for width in layer)
     return [size({}, "hidden", most_common(layer) or others) for layer in widths]

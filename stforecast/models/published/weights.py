@@ -11,21 +11,36 @@ from torch import Tensor, nn
 from stforecast.errors import ConfigError, DataError
 
 _MANY = 12
+_WRAPPERS = ("module.", "model.", "_orig_mod.")  # of DataParallel, Lightning and torch.compile
 
 
 def without_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what wrappers put in front of every name (``module.``, ``model.``)."""
+    """Take off what wrappers put in front of every name, in any order and number."""
     plain = {name: torch.as_tensor(value) for name, value in weights.items()}
-    for prefix in ("module.", "model.", "module."):
-        if plain and all(name.startswith(prefix) for name in plain):
-            plain = {name.removeprefix(prefix): value for name, value in plain.items()}
+    while plain and (prefix := next(iter(plain)).partition(".")[0] + ".") in _WRAPPERS:
+        if not all(name.startswith(prefix) for name in plain):
+            break
+        plain = {name.removeprefix(prefix): value for name, value in plain.items()}
     return plain
 
 
-def kernels(weights: Mapping[str, Tensor], pattern: str) -> list[tuple[int, int, int, int]]:
-    """Shapes (out, in, rows, columns) of the convolutions whose whole name matches a pattern."""
+def kernels(
+    weights: Mapping[str, Tensor], pattern: str, dims: int = 2
+) -> list[tuple[int, int, int, int]]:
+    """Shapes (out, in, rows, columns) of the convolutions whose whole name matches a pattern.
+
+    dims: of the convolutions, 2 or 3.
+    """
     found = [value.shape for name, value in weights.items() if re.fullmatch(pattern, name)]
-    return [(s[0], s[1], s[2], s[3]) for s in found if len(s) == 4]
+    return [(s[0], s[1], s[-2], s[-1]) for s in found if len(s) == 2 + dims]
+
+
+def position_grid(weights: Mapping[str, Tensor], pattern: str, ndim: int) -> tuple[int, int]:
+    """Rows and columns of the parameters that know the grid, by their whole name; else 1 and 1."""
+    found = [value.shape for name, value in weights.items() if re.fullmatch(pattern, name)]
+    grids = [shape[-2:] for shape in found if len(shape) == ndim]
+    rows, columns = (most_common(grid[axis] for grid in grids) for axis in (0, 1))
+    return rows or 1, columns or 1
 
 
 def count(weights: Mapping[str, Tensor], pattern: str) -> int | None:
@@ -55,13 +70,17 @@ def load(
     weights: Mapping[str, Tensor],
     public_name: Callable[[str], str],
     ignored: Collection[str] = (),
+    public_shape: Callable[[str, torch.Size], Collection[int]] = lambda name, shape: shape,
 ) -> None:
     """Fill a model's parameters from weights under public names.
 
     ignored: patterns of weights that the public code holds but never uses.
+    public_shape: the shape under a public name of a parameter of a shape. Where it is another, the
+        parameter is the first of the public weight's values: it may have fewer outputs.
     """
     own = model.state_dict()
     public = {public_name(name): name for name in own}
+    shapes = {name: tuple(public_shape(name, own[ours].shape)) for name, ours in public.items()}
     missing = [name for name in public if name not in weights]
     unknown = [
         name
@@ -69,16 +88,20 @@ def load(
         if name not in public and not any(re.fullmatch(pattern, name) for pattern in ignored)
     ]
     wrong = [
-        f"{name} {tuple(weights[name].shape)} for {tuple(own[ours].shape)}"
-        for name, ours in public.items()
-        if name in weights and weights[name].shape != own[ours].shape
+        f"{name} {tuple(weights[name].shape)} for {shape}"
+        for name, shape in shapes.items()
+        if name in weights and weights[name].shape != shape
     ]
     faults = {"missing": missing, "unknown": unknown, "of a wrong shape": wrong}
     if any(faults.values()):
         told = "; ".join(f"{fault}: {_listed(names)}" for fault, names in faults.items() if names)
         raise DataError(f"the weights do not fit the spec: {told}")
+    values = {ours: weights[name].to(own[ours].dtype) for name, ours in public.items()}
     model.load_state_dict(
-        {ours: weights[name].to(own[ours].dtype) for name, ours in public.items()}
+        {
+            ours: value.flatten()[: own[ours].numel()].reshape(own[ours].shape)
+            for ours, value in values.items()
+        }
     )
 
 
