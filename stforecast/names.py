@@ -29,6 +29,9 @@ VALID_TIME: Final = "valid_time"
 FORECAST_PERIOD: Final = "forecast_period"
 MEMBER: Final = "member"
 
+# Attribute of a forecast: lowest and highest value of each variable, which make frames of [0, 1].
+VALUE_RANGES: Final = "stforecast_value_ranges"
+
 # Dimensions of a table of scores.
 SYSTEM: Final = "forecast"
 VARIABLE: Final = "variable"

@@ -13,8 +13,10 @@ from stforecast.errors import ConfigError, DataError
 from stforecast.product import conform, open_product
 from stforecast.product.conform import forecast_variables
 from stforecast.store import TensorStore
-from stforecast.verification import references_for
+from stforecast.verification import FrameScaling, references_for
 from stforecast.verification import verify as _verify
+from stforecast.verification.framewise import Window
+from stforecast.verification.metrics import DEFAULT
 from stforecast.windows.splits import period
 
 Forecast = xr.Dataset | str | Path
@@ -32,8 +34,13 @@ def verify(
     *,
     train: tuple[str, str] | None = None,
     history: int | str | None = None,
+    metrics: Sequence[str] = DEFAULT,
+    area_weighted: bool = True,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ssim_window: Window = "uniform",
+    ssim_range: float = 1.0,
 ) -> xr.Dataset:
-    """RMSE, MAE, bias and skill of forecasts beside references, on the same cells and windows.
+    """Scores of forecasts beside references, on the same cells and windows.
 
     Args:
         forecast: a forecast of any model, or several by name; datasets or files.
@@ -42,14 +49,19 @@ def verify(
         by: which of lead_time, hour, weekday, month and season (of the valid time) to score apart.
         train, history: training period and length of the history, for references that need them;
             by default those of the run that made the forecast.
+        metrics: of rmse, mae, bias, mse, mse_per_frame, mae_per_frame, ssim and psnr.
+        area_weighted: weight cells by their area, where the grid is on the sphere.
+        ranges: lowest and highest value of each variable, which scale frames to [0, 1] for the last
+            four metrics; by default what the run that made the forecast tells.
+        ssim_window, ssim_range: of the structural similarity, as in the experiment's options.
 
     Returns:
-        ``rmse, mae, bias (forecast, variable, lead_time…)`` and ``skill``, with definitions, units
-        and averaging in the attributes.
+        ``rmse, mae, bias (forecast, variable, lead_time…)``, ``skill`` and further metrics, with
+        definitions, units and averaging in the attributes.
 
     Raises:
-        DataError: forecast and observations do not go together. ConfigError: an unknown reference
-        or group, or a reference that lacks the training period.
+        DataError: forecast and observations do not go together. ConfigError: an unknown reference,
+        metric or group, or a reference that lacks the training period.
     """
     forecasts: xr.Dataset | dict[str, xr.Dataset]
     if isinstance(forecast, (xr.Dataset, str, Path)):
@@ -63,7 +75,15 @@ def verify(
         found = {name: _opened(item) for name, item in references.items()}
     else:
         found = _references(observations, main, references, train, history)
-    return _verify(forecasts, _observed(observations), references=found, by=by)
+    return _verify(
+        forecasts,
+        _observed(observations),
+        references=found,
+        by=by,
+        area_weighted=area_weighted,
+        metrics=metrics,
+        frames=FrameScaling(ranges or {}, ssim_window, ssim_range),
+    )
 
 
 def references(

@@ -125,7 +125,7 @@ def _score_files(
 ) -> "xr.Dataset":
     """Score forecasts, whoever made them, beside references from the observations."""
     from stforecast.product import open_product
-    from stforecast.verification import verify
+    from stforecast.verification import verify_as_asked
 
     forecasts = {}
     for name in files:
@@ -137,8 +137,15 @@ def _score_files(
     record = record_of(observations, experiment.data)
     main = next(iter(forecasts.values()))
     references = _references(main, record, experiment)
-    options = experiment.verification
-    return verify(forecasts, record.observations(), references=references, by=options.by)
+    variables = experiment.data.variables or {}
+    ranges = {
+        name: (variable.minimum, variable.maximum)
+        for name, variable in variables.items()
+        if variable.minimum is not None and variable.maximum is not None
+    }
+    return verify_as_asked(
+        experiment.verification, forecasts, record.observations(), references, ranges
+    )
 
 
 def _references(

@@ -7,7 +7,7 @@ import xarray as xr
 from stforecast.forecast import TrainedModel, period_samples, predict
 from stforecast.options import VerificationOptions
 from stforecast.store import TensorStore
-from stforecast.verification import references_for, verify
+from stforecast.verification import references_for, verify_as_asked
 from stforecast.windows.splits import period
 
 
@@ -45,4 +45,4 @@ def score(
         history=model.spec.history,
         train=period(record.axis, *model.card.splits["train"], "training period"),
     )
-    return verify(forecasts, record.observations(), references=references, by=options.by)
+    return verify_as_asked(options, forecasts, record.observations(), references)

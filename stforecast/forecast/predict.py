@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from stforecast import names
 from stforecast._version import __version__
 from stforecast.errors import RunError
 from stforecast.forecast.initial import check_init_positions
@@ -23,6 +24,8 @@ from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet
 from stforecast.windows.dataset import covariates_at
 from stforecast.windows.frames import Frames
+from stforecast.windows.scaling import value_ranges
+from stforecast.windows.statistics import Statistics
 
 # Largest default batch, and how many values of history it may hold.
 _BATCH = 32
@@ -114,6 +117,7 @@ def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
         "stforecast_precision": precision,
         "stforecast_seed": card.seed,
         "stforecast_trained_steps": card.training.steps,
+        names.VALUE_RANGES: json.dumps(_value_ranges(model)),
     }
     if card.git_revision:
         attrs["stforecast_git_revision"] = card.git_revision
@@ -126,6 +130,11 @@ def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
             begin, end = card.sequences[part]
             attrs[f"stforecast_{name}_sequences"] = f"{begin}/{end - 1}"
     return attrs
+
+
+def _value_ranges(model: TrainedModel) -> dict[str, tuple[float, float]]:
+    statistics = Statistics.from_json(model.card.statistics)
+    return value_ranges(statistics, model.spec, model.card.channels)
 
 
 def _blocks(

@@ -15,11 +15,26 @@ ReferenceName = Literal[
     "hour_of_week",
 ]
 
+MetricName = Literal[
+    "rmse",
+    "mae",
+    "bias",
+    "mse",
+    "mse_per_frame",
+    "mae_per_frame",
+    "ssim",
+    "psnr",
+]
+
 Group = Literal["lead_time", "hour", "weekday", "month", "season"]
 
 
 def _default_references() -> list[ReferenceName]:
     return ["persistence", "history_mean", "climatology"]
+
+
+def _default_metrics() -> list[MetricName]:
+    return ["rmse", "mae", "bias"]
 
 
 def _lead_time() -> list[Group]:
@@ -32,6 +47,23 @@ class VerificationOptions(Options):
     references: OneOrMore[ReferenceName] = Field(
         default_factory=_default_references,
         description="forecasts that cost nothing; hour_of_week is the climatology of traffic",
+    )
+    metrics: OneOrMore[MetricName] = Field(
+        default_factory=_default_metrics,
+        min_length=1,
+        description="scores to show; the last four are of frames scaled to [0, 1], all variables "
+        "of a frame together, as in the literature of video prediction",
+    )
+    area_weighted: bool = Field(
+        True, description="cells on the sphere weigh by their area; in frames they never do"
+    )
+    ssim_window: Literal["uniform", "gaussian"] = Field(
+        "uniform", description="7 × 7 cells alike, or a Gaussian of σ = 1.5 in 11 × 11 cells"
+    )
+    ssim_range: float = Field(
+        1.0,
+        gt=0,
+        description="range of the values in the constants of SSIM; public video code has 2",
     )
     by: OneOrMore[Group] = Field(
         default_factory=_lead_time,

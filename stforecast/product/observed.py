@@ -1,5 +1,6 @@
 """Observations at the valid times of a forecast."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import cf_units
@@ -99,11 +100,20 @@ class Observed:
             )
         return found.reshape(wanted.shape)
 
-    def values(self, variable: str, inits: slice | None = None) -> NDArray[np.float32]:
-        """Observed fields (init, lead, …, y, x) of some initial times; NaN where there is none."""
+    def values(
+        self,
+        variable: str,
+        inits: slice | None = None,
+        within: Mapping[str, slice] | None = None,
+    ) -> NDArray[np.float32]:
+        """Observed fields (init, lead, …, y, x) of some initial times; NaN where there is none.
+
+        `within` chooses from further dimensions, such as sequences.
+        """
         index = self.index if inits is None else self.index[inits]
         dims = (self.time, *self.further, self._observed_grid.y_name, self._observed_grid.x_name)
         field = self._observations[variable].squeeze(self._single).transpose(*dims)
+        field = field.isel(within or {})
         needed = np.unique(index[index >= 0])
         shape = tuple(field.sizes[dim] for dim in dims[1:])
         result = np.full((*index.shape, *shape), np.nan, np.float32)

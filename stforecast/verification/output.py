@@ -10,25 +10,31 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.files import written_whole
 from stforecast.product.coordinates import duration_encoding
+from stforecast.verification.metrics import ALWAYS, METRICS, shown_metrics
 from stforecast.verification.text import lead_texts
 
 
 def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
     """Write ``scores.nc`` and ``scores.csv``, each whole or not at all; gives their paths.
 
-    StForecastError when they cannot be written.
+    Scores of frames have a table of their own, ``frame_scores.csv``. StForecastError when they
+    cannot be written.
     """
     folder = Path(folder)
-    netcdf, table = folder / "scores.nc", folder / "scores.csv"
+    netcdf = folder / "scores.nc"
+    tables = {folder / "scores.csv": score_frame(scores)}
+    if any(METRICS[metric].of_frames for metric in shown_metrics(scores)):
+        tables[folder / "frame_scores.csv"] = frame_score_frame(scores)
     dataset = scores.copy()
     lead = dataset.coords.get(names.LEAD_TIME)
     if lead is not None and lead.dtype.kind == "m":
         lead.encoding = duration_encoding(lead.values)
     with written_whole(netcdf, "the scores") as beside:
         dataset.to_netcdf(beside, engine="netcdf4")
-    with written_whole(table, "the scores") as beside:
-        score_frame(scores).to_csv(beside, index=False, float_format="%.10g")
-    return [netcdf, table]
+    for path, table in tables.items():
+        with written_whole(path, "the scores") as beside:
+            table.to_csv(beside, index=False, float_format="%.10g")
+    return [netcdf, *tables]
 
 
 def read_scores(path: str | Path) -> xr.Dataset:
@@ -54,23 +60,46 @@ def score_frame(scores: xr.Dataset) -> pd.DataFrame:
     """One row for each forecast or reference, variable, lead time and group.
 
     Columns: ``forecast, variable, units``, the lead time (in hours where it is a duration) and
-    groups, ``rmse, mae, bias``, one ``skill_vs_<reference>`` each, ``count``.
+    groups, the metrics of cells such as ``rmse, mae, bias``, one ``skill_vs_<reference>`` each,
+    ``count``.
     """
-    columns = ["rmse", "mae", "bias"]
+    shown = shown_metrics(scores)
+    columns = [metric for metric in shown if not METRICS[metric].of_frames] or list(ALWAYS)
     wide = scores[[*columns, "count"]].reset_coords(drop=True)
-    if "skill" in scores:
+    if "skill" in scores and "rmse" in shown:
         for reference in scores[names.REFERENCE].values:
             label = f"skill_vs_{reference}"
             wide[label] = scores["skill"].sel({names.REFERENCE: reference}).reset_coords(drop=True)
             columns.append(label)
     wide["count"] = wide["count"].expand_dims({names.SYSTEM: scores[names.SYSTEM].values})
     units = scores["variable_units"].reset_coords(drop=True)
-    wide["units"] = units.broadcast_like(wide["rmse"])
+    wide["units"] = units.broadcast_like(scores["rmse"].reset_coords(drop=True))
     dims = [str(dim) for dim in scores["rmse"].dims]
     frame = wide.to_dataframe(dim_order=dims).reset_index()
     labels = [*dims[:2], "units", *dims[2:]]
-    frame = frame[[*labels, *columns, "count"]]
+    return _with_lead_texts(frame[[*labels, *columns, "count"]], scores)
+
+
+def frame_score_frame(scores: xr.Dataset) -> pd.DataFrame:
+    """One row for each forecast or reference, lead time and group, of the scores of frames.
+
+    Columns: ``forecast``, the lead time (in hours where it is a duration) and groups, the metrics,
+    ``frames``, ``frames_left_out``.
+    """
+    columns = [metric for metric in shown_metrics(scores) if METRICS[metric].of_frames]
+    counts = ["frames", "frames_left_out"]
+    wide = scores[[*columns, *counts]].reset_coords(drop=True)
+    for name in counts:
+        wide[name] = wide[name].expand_dims({names.SYSTEM: scores[names.SYSTEM].values})
+    dims = [str(dim) for dim in scores[columns[0]].dims]
+    frame = wide.to_dataframe(dim_order=dims).reset_index()
+    return _with_lead_texts(frame[[*dims, *columns, *counts]], scores)
+
+
+def _with_lead_texts(frame: pd.DataFrame, scores: xr.Dataset) -> pd.DataFrame:
+    """Lead times as text, and in hours beside, where they are durations."""
     if names.LEAD_TIME in frame and scores[names.LEAD_TIME].dtype.kind == "m":
+        frame = frame.copy()
         leads = scores[names.LEAD_TIME].values
         texts = dict(zip(leads / np.timedelta64(1, "ns"), lead_texts(leads), strict=True))
         lead = frame[names.LEAD_TIME].to_numpy()

@@ -83,12 +83,11 @@ class Reference(ABC):
             )
         return [learn(self.frames[begin:end])] * len(self.frames)
 
-    def __call__(self, inits: Positions) -> Fields:
-        """Forecasts (len(inits), L, C, H, W), or (len(inits), L, S, C, H, W) with sequences."""
-        if self.store.meta.sequence_name is None:
+    def __call__(self, inits: Positions, sequences: Sequence[int] | None) -> Fields:
+        """Forecasts (len(inits), L, C, H, W), or (len(inits), L, S, C, H, W) of some sequences."""
+        if sequences is None:
             return self.fields(inits, 0)
-        stack = [self.fields(inits, sequence) for sequence in range(self.store.n_sequences)]
-        return np.stack(stack, axis=2)
+        return np.stack([self.fields(inits, sequence) for sequence in sequences], axis=2)
 
     def _seconds_per_step(self, span: str) -> int:
         step = self.store.axis.step

@@ -15,8 +15,8 @@ from stforecast.store import TensorStore
 from stforecast.verification.frames import Positions
 from stforecast.verification.predictors import REFERENCES, Reference, Task
 
-# Bytes of a reference that are made at once; a larger one is lazy.
-_BLOCK = 64 * 2**20
+# Bytes of a reference that are made at once; a larger one is lazy. As many are scored at once.
+_BLOCK = 32 * 2**20
 
 
 def reference(
@@ -112,17 +112,31 @@ def references_for(
 
 
 def _in_blocks(predictor: Reference, inits: Positions) -> Any:
-    """All forecasts, in memory when they are few, else lazily in blocks of initial times."""
+    """All forecasts, in memory when they are few, else lazily in blocks.
+
+    Blocks are of initial times, or of sequences, where one initial time is too much.
+    """
     store = predictor.store
-    beside = () if store.meta.sequence_name is None else (store.n_sequences,)
-    shape = (len(predictor.leads), *beside, *store.shape[1:])
-    per_init = int(np.prod(shape)) * 4
-    block = max(1, _BLOCK // per_init)
-    if len(inits) <= block:
-        return predictor(inits)
+    fields = (len(predictor.leads),)
+    sequences = None if store.meta.sequence_name is None else range(store.n_sequences)
+    of_one = 4 * int(np.prod((*fields, store.n_sequences, *store.shape[1:])))
+    if len(inits) * of_one <= _BLOCK:
+        return predictor(inits, sequences)
     make = dask.delayed(predictor, pure=True, traverse=False)
-    parts = [
-        dask.array.from_delayed(make(part), (len(part), *shape), np.float32)
-        for part in np.split(inits, range(block, len(inits), block))
+
+    def block(inits: Positions, sequences: range | None) -> Any:
+        beside = () if sequences is None else (len(sequences),)
+        shape = (len(inits), *fields, *beside, *store.shape[1:])
+        return dask.array.from_delayed(make(inits, sequences), shape, np.float32)
+
+    if of_one <= _BLOCK or sequences is None:
+        step = max(1, _BLOCK // of_one)
+        parts = np.split(inits, range(step, len(inits), step))
+        return dask.array.concatenate([block(part, sequences) for part in parts])
+    step = max(1, _BLOCK // (of_one // len(sequences)))
+    groups = [sequences[first : first + step] for first in range(0, len(sequences), step)]
+    rows = [
+        dask.array.concatenate([block(init, group) for group in groups], axis=2)
+        for init in np.split(inits, len(inits))
     ]
-    return dask.array.concatenate(parts)
+    return dask.array.concatenate(rows)

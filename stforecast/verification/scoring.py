@@ -1,8 +1,6 @@
 """Scores of forecasts against observations, per lead time, variable and group of valid times.
 
-The errors of each field are taken by the package ``scores``; fields are then averaged as they come,
-block by block, so that memory stays flat: sums of squares are summed and divided at the very end,
-and the root is taken of the mean over all cells and initial times, never the mean of roots.
+Fields are read and compared block by block, so that memory stays flat however many there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,27 +9,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scores.continuous import additive_bias, mae, mse
 
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
+from stforecast.options import VerificationOptions
 from stforecast.timeaxis import stamp_text
-from stforecast.verification import clock
-from stforecast.verification.systems import Comparison, compare
+from stforecast.verification.cells import CellSums
+from stforecast.verification.framewise import FrameScaling, FrameSums
+from stforecast.verification.groups import Groups, find_groups, group_coordinate
+from stforecast.verification.metrics import ALWAYS, DEFAULT, METRICS, checked_metrics
+from stforecast.verification.systems import Block, Comparison, compare
 
 # Bytes of the fields of one system that are held at once.
 _BLOCK = 32 * 2**20
-_MEANS = {"mse": mse, "mae": mae, "bias": additive_bias}
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-SEASONS = ("DJF", "MAM", "JJA", "SON")
-GROUPS = ("hour", "weekday", "month", "season")
-_LONG_NAMES = {
-    "hour": "hour of day of the valid time",
-    "weekday": "day of the week of the valid time",
-    "month": "month of the valid time",
-    "season": "season of the valid time",
-}
 
 
 def verify(
@@ -42,8 +32,10 @@ def verify(
     by: Sequence[str] = (names.LEAD_TIME,),
     name: str | None = None,
     area_weighted: bool = True,
+    metrics: Sequence[str] = DEFAULT,
+    frames: FrameScaling | None = None,
 ) -> xr.Dataset:
-    """RMSE, MAE, bias and skill of forecasts and of references, on the same cells and windows.
+    """Scores of forecasts and of references, on the same cells and windows.
 
     Args:
         forecast: a product of this project or anything :func:`stforecast.product.conform` takes;
@@ -52,18 +44,24 @@ def verify(
         references: further forecasts, by name, against which skill is also told.
         by: which of lead_time, hour, weekday, month, season (of the valid time) to score apart.
         name: what the only forecast is called; by default its run's name, else "forecast".
-        area_weighted: weight cells by their area, where the grid is on the sphere.
+        area_weighted: weight cells by their area, where the grid is on the sphere; frames are not.
+        metrics: names in :data:`stforecast.verification.METRICS`, those to show; RMSE, MAE and bias
+            are always there.
+        frames: how values become frames in [0, 1], for metrics of frames; ranges that it does not
+            give are those that the first forecast tells.
 
     Returns:
         ``rmse, mae, bias (forecast, variable[, lead_time][, groups])``, ``skill(forecast,
         reference, variable, …) = 1 - rmse / rmse of the reference``, ``weight`` and ``count`` of
         what was averaged. A value is used only where every system and the observations have it.
-        Attributes state definitions, averaging and period.
+        Metrics of frames have no ``variable``; ``frames`` and ``frames_left_out`` (those that lack
+        a cell) count them. Attributes state definitions, averaging and period.
 
     Raises:
-        DataError: where forecasts and observations do not go together. ConfigError: for `by`.
+        DataError: where forecasts and observations do not go together. ConfigError: for `by`, for
+        metrics that there are not, or that these frames cannot have.
     """
-    by = _checked(by)
+    shown = checked_metrics(metrics)
     if isinstance(forecast, xr.Dataset):
         forecast = {name or str(forecast.attrs.get("stforecast_run") or "forecast"): forecast}
     references = references or {}
@@ -72,152 +70,111 @@ def verify(
         raise ConfigError(f"a forecast and a reference are both called {twice[0]}; rename one")
     comparison = compare({**forecast, **references}, observations)
     weights = comparison.observed.grid.area_weights() if area_weighted else None
-    groups = {group: _group(group, comparison.frame) for group in by}
-    sums = _Sums(comparison, groups, weights)
-    return _dataset(comparison, groups, sums, list(forecast), list(references), weights)
+    groups = find_groups(by, comparison.frame)
+    scaling = (frames or FrameScaling()).with_ranges_of(comparison.frame)
+    sums = _Sums(comparison, groups, weights, shown, scaling)
+    told = checked_metrics([*ALWAYS, *shown])
+    result = _dataset(comparison, groups, sums, told, list(forecast), list(references))
+    result = _described(result, comparison, sums, weights)
+    return result.assign_attrs(metrics=", ".join(shown))
+
+
+def verify_as_asked(
+    options: VerificationOptions,
+    forecast: xr.Dataset | Mapping[str, xr.Dataset],
+    observations: xr.Dataset,
+    references: Mapping[str, xr.Dataset],
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> xr.Dataset:
+    """:func:`verify` with the metrics and groups of an experiment's options.
+
+    ``ranges`` of the variables go before those that the forecast tells.
+    """
+    return verify(
+        forecast,
+        observations,
+        references=references,
+        by=options.by,
+        area_weighted=options.area_weighted,
+        metrics=options.metrics,
+        frames=FrameScaling(ranges or {}, options.ssim_window, options.ssim_range),
+    )
 
 
 class _Sums:
-    """Weighted sums over cells and initial times, per system, variable and group.
-
-    ``errors[score]`` (systems, variables, *groups), ``weight`` and ``count`` (variables, *groups).
-    """
+    """What all blocks of fields come to: errors of cells, and scores of frames where asked for."""
 
     def __init__(
         self,
         comparison: Comparison,
-        groups: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]],
+        groups: Groups,
         weights: xr.DataArray | None,
+        metrics: Sequence[str],
+        scaling: FrameScaling,
     ) -> None:
-        shape = tuple(len(labels) for labels, _ in groups.values())
-        n_systems, n_variables = len(comparison.systems), len(comparison.variables)
-        self.errors = {score: np.zeros((n_systems, n_variables, *shape)) for score in _MEANS}
-        self.weight = np.zeros((n_variables, *shape))
-        self.count = np.zeros((n_variables, *shape), np.int64)
-        frame = comparison.frame
-        self.used = np.zeros(frame[names.VALID_TIME].shape, bool)
-        grid = comparison.observed.grid
-        cells = np.ones(grid.shape) if weights is None else weights.values
-        # dimensions of the first system stand for everyone's
-        self._cells = xr.DataArray(cells, dims=comparison.dims[-2:])
-        codes = np.zeros(self.used.shape, np.int64)
+        sizes = tuple(len(labels) for labels, _ in groups.values())
+        systems, variables = comparison.systems, comparison.variables
+        grid = comparison.observed.grid.shape
+        cells = np.ones(grid) if weights is None else np.asarray(weights.values, np.float64)
+        self.cells = CellSums(len(systems), len(variables), sizes, cells)
+        self.frames: FrameSums | None = None
+        of_frames = [metric for metric in metrics if METRICS[metric].of_frames]
+        if of_frames:
+            scaling.check(of_frames, variables, grid)
+            self.frames = FrameSums(of_frames, scaling, variables, len(systems), sizes)
+        valid = comparison.frame[names.VALID_TIME]
+        self.used = np.zeros(valid.shape, bool)
+        codes = np.zeros(valid.shape, np.int64)
         for labels, members in groups.values():
             codes = codes * len(labels) + members
-        sizes = [frame.sizes[dim] for dim in comparison.dims[1:]]
-        block = max(1, _BLOCK // (4 * int(np.prod(sizes))))
-        for index, variable in enumerate(comparison.variables):
-            for start in range(0, len(codes), block):
-                part = slice(start, start + block)
-                self._add(comparison, index, variable, part, codes[part])
+        for block in comparison.blocks(_BLOCK):
+            self._add(comparison, block, codes[block.inits])
 
-    def _add(
-        self,
-        comparison: Comparison,
-        index: int,
-        variable: str,
-        part: slice,
-        codes: NDArray[np.int64],
-    ) -> None:
-        truth = comparison.observed.values(variable, part)
-        fields = [system.values(variable, part) for system in comparison.systems]
-        common = np.isfinite(truth)
-        for field in fields:
-            common &= np.isfinite(field)
-        dims, kept = comparison.dims, comparison.dims[:2]
-        mask = xr.DataArray(common, dims=dims)
-        weight = (mask * self._cells).sum(dims[2:]).values
-        self.used[part] |= weight > 0
-        flat = codes.ravel()
-        _collect(self.weight, (index,), flat, weight)
-        _collect(self.count, (index,), flat, common.sum(axis=tuple(range(2, common.ndim))))
-        observed = xr.DataArray(truth.astype(np.float64), dims=dims).where(mask)
-        for number, field in enumerate(fields):
-            predicted = xr.DataArray(field, dims=dims)
-            for score, mean in _MEANS.items():
-                per_field = mean(predicted, observed, preserve_dims=kept, weights=self._cells)
-                values = np.nan_to_num(per_field.transpose(*kept).values) * weight
-                _collect(self.errors[score], (number, index), flat, values)
-
-
-def _collect(
-    totals: NDArray[Any], place: tuple[int, ...], codes: NDArray[np.int64], values: NDArray[Any]
-) -> None:
-    """Add values to the groups they belong to, in the part of the totals at `place`."""
-    shape = totals.shape[len(place) :]
-    summed = np.bincount(codes, weights=values.ravel(), minlength=int(np.prod(shape)))
-    totals[place] += summed.reshape(shape).astype(totals.dtype)
-
-
-def _checked(by: Sequence[str]) -> list[str]:
-    known = (names.LEAD_TIME, *GROUPS)
-    for group in by:
-        if group not in known:
-            raise ConfigError(
-                f"scores cannot be grouped by {group!r}; by {', '.join(known)} they can"
-            )
-    return [group for group in known if group in by]
-
-
-def _group(group: str, frame: xr.Dataset) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Labels of the groups that occur, and which of them each (init, lead) belongs to."""
-    valid = frame[names.VALID_TIME]
-    if group == names.LEAD_TIME:
-        leads = frame[names.LEAD_TIME].values
-        return leads, np.broadcast_to(np.arange(leads.size), valid.shape)
-    if group == "hour":
-        numbers = clock.second_of_day(valid.values) // 3600
-    elif group == "weekday":
-        numbers = clock.weekday(valid.values)
-    else:
-        numbers = clock.month(valid.values)
-        if group == "season":
-            numbers = numbers % 12 // 3
-    found, members = np.unique(numbers, return_inverse=True)
-    members = members.reshape(valid.shape)
-    words = {"weekday": WEEKDAYS, "season": SEASONS}.get(group)
-    labels = found if words is None else np.array([words[number] for number in found], dtype=object)
-    return labels, members
+    def _add(self, comparison: Comparison, block: Block, codes: NDArray[np.int64]) -> None:
+        truths = comparison.truth(block)
+        by_system = [system.values(comparison.variables, block) for system in comparison.systems]
+        if self.frames is not None:
+            self.frames.begin()
+        for number, variable in enumerate(comparison.variables):
+            fields = [values[number] for values in by_system]
+            self.used[block.inits] |= self.cells.add(number, truths[number], fields, codes)
+            if self.frames is not None:
+                self.frames.add(variable, truths[number], fields)
+        if self.frames is not None:
+            self.frames.end(codes)
 
 
 def _dataset(
     comparison: Comparison,
-    groups: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]],
+    groups: Groups,
     sums: _Sums,
+    metrics: Sequence[str],
     forecasts: list[str],
     references: list[str],
-    weights: xr.DataArray | None,
 ) -> xr.Dataset:
     units = [str(comparison.frame[name].attrs.get("units", "1")) for name in comparison.variables]
     dims = (names.SYSTEM, names.VARIABLE, *groups)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = {score: total / sums.weight for score, total in sums.errors.items()}
-        values = {"rmse": np.sqrt(means["mse"]), "mae": means["mae"], "bias": means["bias"]}
-        chosen = values["rmse"][len(forecasts) :]
-        skill = 1 - values["rmse"][:, None] / np.where(chosen > 0, chosen, np.nan)[None]
-    common = {
-        "averaging": _averaging(sums, weights),
-        "period": _period(comparison, sums),
-    }
-    result = xr.Dataset(attrs=_attributes(comparison, sums, common))
-    for score, definition in _DEFINITIONS.items():
-        if score == "skill":
-            if not references:
-                continue
-            skill_dims = (names.SYSTEM, names.REFERENCE, *dims[1:])
-            result[score] = (skill_dims, skill, {"units": "1"})
-        else:
-            result[score] = (dims, values[score], _same(units))
-        result[score].attrs.update(long_name=definition[0], definition=definition[1], **common)
-    result["weight"] = (
-        dims[1:],
-        sums.weight,
-        {"units": "1", "long_name": "sum of the weights of the values compared"},
-    )
-    result["count"] = (
-        dims[1:],
-        sums.count,
-        {"units": "1", "long_name": "number of values compared"},
-    )
+    found = sums.cells.scores()
+    result = xr.Dataset()
+    for metric in metrics:
+        if metric in found:
+            own = [f"({unit})2" for unit in units] if metric == "mse" else units
+            result[metric] = (dims, found[metric], _same(own))
+    if references:
+        chosen = found["rmse"][len(forecasts) :]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            skill = 1 - found["rmse"][:, None] / np.where(chosen > 0, chosen, np.nan)[None]
+        skill_dims = (names.SYSTEM, names.REFERENCE, *dims[1:])
+        result["skill"] = (skill_dims, skill, {"units": "1"})
+    result["weight"] = (dims[1:], sums.cells.weight, {"units": "1", "long_name": _WEIGHT})
+    result["count"] = (dims[1:], sums.cells.count, {"units": "1", "long_name": _COUNT})
+    if sums.frames is not None:
+        for metric, values in sums.frames.scores().items():
+            unit = "dB" if metric == "psnr" else "1"
+            result[metric] = ((names.SYSTEM, *groups), values, {"units": unit})
+        result["frames"] = (tuple(groups), sums.frames.frames, {"units": "1", "long_name": _FRAMES})
+        left_out = {"units": "1", "long_name": _LEFT_OUT}
+        result["frames_left_out"] = (tuple(groups), sums.frames.left_out, left_out)
     return result.assign_coords(
         {
             names.SYSTEM: (names.SYSTEM, np.array(forecasts + references, dtype=object)),
@@ -225,22 +182,18 @@ def _dataset(
             "variable_units": (names.VARIABLE, np.array(units, dtype=object)),
             **({names.REFERENCE: np.array(references, dtype=object)} if references else {}),
             **{
-                group: _coordinate(group, comparison, labels)
+                group: group_coordinate(group, labels, comparison.frame)
                 for group, (labels, _) in groups.items()
             },
         }
     )
 
 
-_DEFINITIONS = {
-    "rmse": (
-        "root mean square error",
-        "square root of the mean of (forecast - observation)^2 over all cells and initial times",
-    ),
-    "mae": ("mean absolute error", "mean of |forecast - observation|"),
-    "bias": ("mean error", "mean of forecast - observation"),
-    "skill": ("skill in RMSE", "1 - rmse of the forecast / rmse of the reference"),
-}
+_WEIGHT = "sum of the weights of the values compared"
+_COUNT = "number of values compared"
+_FRAMES = "number of frames compared"
+_LEFT_OUT = "number of frames that lack a cell in the observations or a system"
+_SKILL = ("skill in RMSE", "1 - rmse of the forecast / rmse of the reference")
 
 
 def _same(units: list[str]) -> dict[str, str]:
@@ -248,12 +201,25 @@ def _same(units: list[str]) -> dict[str, str]:
     return {"units": units[0]} if len(set(units)) == 1 else {"units_of": "variable_units"}
 
 
-def _coordinate(
-    group: str, comparison: Comparison, labels: NDArray[Any]
-) -> tuple[str, NDArray[Any], dict[str, Any]]:
-    if group == names.LEAD_TIME:
-        return group, labels, dict(comparison.frame[names.LEAD_TIME].attrs)
-    return group, labels, {"long_name": _LONG_NAMES[group]}
+def _described(
+    result: xr.Dataset, comparison: Comparison, sums: _Sums, weights: xr.DataArray | None
+) -> xr.Dataset:
+    """The scores with what defines them in their attributes."""
+    common = {"averaging": _averaging(sums, weights), "period": _period(comparison, sums)}
+    for name, scores in result.data_vars.items():
+        if name == "skill":
+            scores.attrs.update(long_name=_SKILL[0], definition=_SKILL[1], **common)
+        elif name in METRICS:
+            metric = METRICS[str(name)]
+            scores.attrs.update(long_name=metric.long_name, definition=metric.definition, **common)
+            if metric.of_frames and sums.frames is not None:
+                scores.attrs["averaging"] = sums.frames.averaging()
+        if name == "ssim" and sums.frames is not None:
+            scores.attrs["window"] = sums.frames.scaling.describe_ssim()
+    result.attrs = _attributes(comparison, sums, common)
+    if sums.frames is not None:
+        result.attrs["frame_values"] = sums.frames.scaling.describe()
+    return result
 
 
 def _averaging(sums: _Sums, weights: xr.DataArray | None) -> str:

@@ -1,8 +1,8 @@
 """Forecasts side by side: the same variables, initial times, lead times and cells."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,14 @@ from stforecast.timeaxis import normalise_stamps
 Fields = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Block:
+    """Fields that are compared at once: some initial times, and some of a further dimension."""
+
+    inits: slice
+    within: Mapping[str, slice] = field(default_factory=dict)
+
+
 @dataclass
 class System:
     """One forecast, with where the common times stand in it."""
@@ -30,12 +38,20 @@ class System:
     leads: NDArray[np.int64]
     dims: tuple[str, ...]
 
-    def values(self, variable: str, part: slice) -> Fields:
-        """Fields (init, lead, …, y, x) of a part of the common initial times."""
-        chosen = self.product[variable].isel(
-            {names.INIT_TIME: self.inits[part], names.LEAD_TIME: self.leads}
+    def values(self, variables: Sequence[str], block: Block) -> list[Fields]:
+        """Fields (init, lead, …, y, x) of some variables, in a block of the common initial times.
+
+        Together, because a lazy forecast may make all of its variables at once.
+        """
+        chosen = self.product[list(variables)].isel(
+            {
+                names.INIT_TIME: self.inits[block.inits],
+                names.LEAD_TIME: self.leads,
+                **block.within,
+            }
         )
-        return np.asarray(chosen.transpose(*self.dims).values, np.float32)
+        chosen = chosen.compute().transpose(*self.dims, ...)
+        return [np.asarray(chosen[name].values, np.float32) for name in variables]
 
 
 @dataclass
@@ -54,6 +70,29 @@ class Comparison:
     def dims(self) -> tuple[str, ...]:
         """Dimensions of what :meth:`System.values` and the observations give."""
         return self.systems[0].dims
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """All fields in blocks of at most ``size`` bytes a system, where they can be so small.
+
+        Blocks are of initial times; where one initial time is too much, as of many videos, they are
+        of the first further dimension, such as the sequences.
+        """
+        sizes = [self.frame.sizes[dim] for dim in self.dims]
+        of_one = 4 * len(self.variables) * int(np.prod(sizes[1:]))
+        if of_one <= size or not self.observed.further:
+            step = max(1, size // of_one)
+            for start in range(0, sizes[0], step):
+                yield Block(slice(start, start + step))
+            return
+        step = max(1, size // (of_one // sizes[2]))
+        for init in range(sizes[0]):
+            for start in range(0, sizes[2], step):
+                within = {self.observed.further[0]: slice(start, start + step)}
+                yield Block(slice(init, init + 1), within)
+
+    def truth(self, block: Block) -> list[Fields]:
+        """What was observed of the fields of :meth:`System.values`; NaN where nothing was."""
+        return [self.observed.values(name, block.inits, block.within) for name in self.variables]
 
 
 def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Comparison:

@@ -58,6 +58,29 @@ def offset_and_scale(
     return statistics.mean, statistics.departure_scale
 
 
+def value_ranges(
+    statistics: Statistics, spec: WindowSpec, channels: Sequence[ChannelMeta]
+) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each channel, in physical units: what makes frames of [0, 1].
+
+    Those of the training period where values are scaled by them; else a channel's bounds, and the
+    training period's where it has none. The same for all channels that are scaled together.
+    """
+    by_bounds = spec.scaling not in ("minmax", "minmax_symmetric")
+    ranges = {}
+    for index, channel in enumerate(channels):
+        low, high = float(statistics.minimum[index]), float(statistics.maximum[index])
+        if by_bounds and channel.minimum is not None:
+            low = channel.minimum
+        if by_bounds and channel.maximum is not None:
+            high = channel.maximum
+        ranges[channel.name] = low, high
+    if spec.scale_together:
+        together = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+        ranges = dict.fromkeys(ranges, together)
+    return ranges
+
+
 def check_scaling(spec: WindowSpec, channels: Sequence[ChannelMeta]) -> None:
     """ConfigError where channels of unlike units are to be scaled together."""
     units = {(channel.units or "").strip() for channel in channels}

@@ -50,6 +50,50 @@ def test_table_is_stacked_where_there_is_none(scores):
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
 
 
+@pytest.fixture(scope="module")
+def frame_scores(scores):
+    """The same with metrics of frames made up: the table only lays them out."""
+    made = scores.copy()
+    shape = scores["rmse"].isel(variable=0, drop=True)
+    for number, metric in enumerate(("mse_per_frame", "ssim", "psnr")):
+        made[metric] = xr.full_like(shape, 0.123456 * 10**number)
+    made["psnr"][1] = np.inf
+    made["frames"] = xr.full_like(shape.isel(forecast=0, drop=True), 7, dtype=int)
+    made["frames_left_out"] = made["frames"] * 0 + 1
+    metrics = "rmse, mae, bias, mse_per_frame, ssim, psnr"
+    return made.assign_attrs(metrics=metrics, frame_values="scaled to [0, 1] from 0 to 50")
+
+
+def test_frames_have_a_table_of_their_own(frame_scores):
+    text = shown(frame_scores, 140)
+    assert "t2m (K)" in text
+    assert text.count("frames in [0, 1]") == 1
+    table = text[text.index("frames in [0, 1]") :]
+    total = next(line.split() for line in table.splitlines() if line.strip().startswith("all"))
+    assert total[1:] == [*["0.123"] * 3, *["1.2346"] * 3, "12.35", "∞", "12.35"]
+    count = int(np.prod([frame_scores.sizes[dim] for dim in ("lead_time", "hour")]))
+    left = f"{count} of {8 * count} lack a cell and are left out"
+    assert f"Frames scaled to [0, 1] from 0 to 50; {left}." in " ".join(text.split())
+
+
+def test_frames_stand_below_one_another_where_there_is_no_room(frame_scores):
+    text = shown(frame_scores, 60)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 60
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines.count("SSIM") == 1
+    assert lines.count("MSE per frame") == 1
+
+
+def test_only_the_metrics_asked_for_are_shown(frame_scores, tmp_path):
+    only = frame_scores.assign_attrs(metrics="ssim")
+    text = shown(only, 140)
+    assert "RMSE" not in text
+    assert "skill" not in text
+    assert "SSIM" in text
+    frame = pd.read_csv(write_scores(only, tmp_path)[2])
+    assert list(frame)[-3:] == ["ssim", "frames", "frames_left_out"]
+
+
 @pytest.mark.parametrize("width", [72, 100, 118, 122, 140])
 def test_no_width_cuts_a_number(scores, width):
     tiny = scores.assign({name: scores[name] * 1e-9 for name in ("rmse", "mae", "bias")})

@@ -283,6 +283,20 @@ def test_large_references_are_lazy_and_equal(monkeypatch):
         np.testing.assert_allclose(fields(product), plain[name], rtol=1e-6)
 
 
+@pytest.mark.parametrize("block", [1, 4 * 2 * 8 * 2, 4 * 2 * 8 * 7])
+def test_references_of_many_sequences_are_made_some_at_a_time(monkeypatch, block):
+    store = make_store(30, 2, 2, 2, sequences=7)
+    arguments = {"history": 3, "train": (0, 20)}
+    plain = reference("history_mean", store, [20, 22], 2, **arguments)
+    assert plain["v0"].chunks is None
+    monkeypatch.setattr("stforecast.verification.references._BLOCK", block)
+    lazy = reference("history_mean", store, [20, 22], 2, **arguments)
+    largest = [max(sizes) for sizes in lazy["v1"].chunks]
+    assert largest[0] == 1
+    assert largest[2] == {1: 1, 4 * 2 * 8 * 2: 2, 4 * 2 * 8 * 7: 7}[block]
+    np.testing.assert_array_equal(lazy["v1"].values, plain["v1"].values)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [

@@ -47,6 +47,27 @@ def test_rmse_mae_and_bias_by_hand():
     assert scores["rmse"].dims == (names.SYSTEM, names.VARIABLE, names.LEAD_TIME)
 
 
+def test_scores_are_those_of_another_library():
+    """With areas, missing cells and several blocks, against the package ``scores``."""
+    from scores.continuous import additive_bias, mae, mse
+
+    random = np.random.default_rng(0)
+    forecast, store = case(random.normal(size=(5, 3, 2, 6, 7)), inits=range(2, 7), n=15)
+    for name in ("v0", "v1"):
+        forecast[name] = forecast[name].where(random.random(forecast[name].shape) > 0.2)
+    observed = store.observations()
+    found = verify(forecast, observed, metrics=["mse"])
+    weights = store.grid.area_weights().rename(y="lat", x="lon")
+    valid = forecast[names.VALID_TIME]
+    for name in ("v0", "v1"):
+        truth = observed[name].sel(time=valid).astype(float).where(forecast[name].notnull())
+        shared = {"preserve_dims": [names.LEAD_TIME], "weights": weights}
+        for metric, function in (("mse", mse), ("mae", mae), ("bias", additive_bias)):
+            expected = function(forecast[name], truth, **shared)
+            score = found[metric].sel(variable=name).squeeze(names.SYSTEM)
+            np.testing.assert_allclose(score, expected, rtol=1e-9)
+
+
 def test_the_root_is_taken_of_the_mean_not_the_mean_of_roots():
     forecast, store = case([[field([1, 1])], [field([3, 3])]])
     scores = verify(forecast, store.observations(), area_weighted=False)

@@ -7,7 +7,7 @@ import torch
 from stforecast.errors import ConfigError, RunError
 from stforecast.store import ChannelMeta
 from stforecast.windows import Statistics, Transform, WindowSpec, compute_statistics
-from stforecast.windows.scaling import check_scaling, offset_and_scale
+from stforecast.windows.scaling import check_scaling, offset_and_scale, value_ranges
 from stforecast.windows.splits import Splits
 from tests.helpers import make_store
 
@@ -125,3 +125,18 @@ def test_unlike_units_are_not_scaled_together() -> None:
     check_scaling(WindowSpec(3, 2, scale_together=True), channels[:1] * 2)
     with pytest.raises(ConfigError, match=r"scale_together.*t2m in K, cover in 1"):
         check_scaling(WindowSpec(3, 2, scale_together=True), channels)
+
+
+def test_ranges_are_bounds_unless_values_are_scaled_by_theirs() -> None:
+    _, _, found = record()
+    low, high = found.minimum, found.maximum
+    channels = [ChannelMeta(name="a", minimum=0.0), ChannelMeta(name="b", minimum=-5, maximum=5)]
+    expected = {"a": (0.0, high[0]), "b": (-5.0, 5.0)}
+    assert value_ranges(found, WindowSpec(3, 2), channels) == expected
+    assert value_ranges(found, WindowSpec(3, 2, scaling="none"), channels) == expected
+    own = {"a": (low[0], high[0]), "b": (low[1], high[1])}
+    assert value_ranges(found, WindowSpec(3, 2, scaling="minmax"), channels) == own
+    together = value_ranges(
+        found, WindowSpec(3, 2, scaling="minmax_symmetric", scale_together=True), channels
+    )
+    assert together == dict.fromkeys("ab", (low.min(), high.max()))
