@@ -65,7 +65,7 @@ class Trainer:
             name="tiny",
             windows=WindowOptions(**{"history": 3, "horizon": 2, **(windows or {})}),
             split=SplitOptions(**(split or {})),
-            model=ModelOptions(**{**MODEL, **(model or {})}),
+            model=ModelOptions(**(model if model and "name" in model else MODEL | (model or {}))),
             training=TrainingOptions(**training),
             resume=resume,
             replace=replace,
