@@ -10,7 +10,7 @@ import click
 from stforecast._version import __version__
 from stforecast.cli.session import guarded
 
-_COMMANDS = ("ingest", "train", "forecast", "verify", "plot", "new", "info")
+_COMMANDS = ("ingest", "train", "forecast", "verify", "plot", "compare", "new", "info")
 
 
 class Program(click.Group):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     stforecast plot
     stforecast plot --lead-time 1 --lead-time 4
     stforecast plot gfs.nc --variable t2m --observations era5/*.nc --output maps
+    stforecast plot -c moving_mnist.yaml --sequence 1200,1201
 """,
 )
 @click.argument("forecast", required=False, type=click.Path())
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     "--lead-time",
     multiple=True,
     metavar="STEPS|DURATION",
-    help="A lead time to draw, 4 steps or 24h; repeatable [default: up to four of them].",
+    help="A lead time to draw, 4 steps or 24h; repeatable [default: up to four of them, and ten "
+    "of sequences].",
 )
 @click.option(
     "--init-time",
@@ -46,8 +48,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sequence",
-    metavar="NAME",
-    help="Which sequence to draw of a record of several, such as videos [default: the first].",
+    "sequences",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="Which sequences to draw of a record of several, such as videos; repeatable [default: the "
+    "first two, of which a map has only one].",
 )
 @files_option(
     "--observations",
@@ -70,7 +75,7 @@ def command(
     variable: tuple[str, ...],
     lead_time: tuple[str, ...],
     init_time: str | None,
-    sequence: str | None,
+    sequences: tuple[str, ...],
     observations: tuple[str, ...],
     output: str | None,
     config: str | None,
@@ -81,7 +86,8 @@ def command(
     FORECAST is a file in NetCDF or Zarr. Without it, the experiment's forecast is drawn, and of its
     hindcast of the test period (made by verify) the last initial time that has observations. Below
     the forecast stand the observation and the error, where they are known. Coastlines and borders
-    come with the package; maps.overlay draws your own lines.
+    come with the package; maps.overlay draws your own lines. Of videos and other sequences without
+    a place, all frames are drawn: inputs, truth, prediction and error.
     """
     own_data = None if forecast is None else safe_name(Path(forecast).stem)
     study = open_study(session, config, overrides, own_data=own_data)
@@ -93,7 +99,8 @@ def command(
         nearby = [place / STORE for place in around]
         home = next((place for place in around if (place / STORE).exists()), path.parent)
         paths, folder = [path], home / MAPS
-    from stforecast.maps import plot
+    from stforecast.maps import plot, plot_sequences
+    from stforecast.maps.sequences import sequence_dimension
     from stforecast.product import open_product
 
     options = study.experiment.maps
@@ -102,13 +109,27 @@ def command(
     refusals: list[MapError] = []
     for path in paths:
         product = open_product(path)
-        observed = _observed(product, record, always=bool(observations))
+        videos = sequence_dimension(product)
         try:
+            if videos is not None:
+                drawn = plot_sequences(
+                    product,
+                    folder if output is None else Path(output),
+                    variables=list(variable) or options.variables,
+                    lead_time=[*lead_time] or options.lead_time,
+                    sequences=_named(product, videos, sequences),
+                    init_time=init_time,
+                    observed=None if record is None else record.observations(),
+                    cmap=options.cmap,
+                )
+                pictures |= dict.fromkeys(drawn)
+                continue
+            observed = _observed(product, record, always=bool(observations))
             if record is not None and record.meta.sequence_name in product.dims:
                 dim = str(record.meta.sequence_name)
-                product, observed = _of_sequence(product, observed, dim, sequence)
-            elif sequence is not None:
-                raise MapError(f"{path} is not of several sequences, so there is no {sequence}")
+                product, observed = _of_sequence(product, observed, dim, sequences)
+            elif sequences:
+                raise MapError(f"{path} is not of several sequences, so there is no {sequences[0]}")
             drawn = plot(
                 product,
                 folder if output is None else Path(output),
@@ -173,14 +194,28 @@ def _observed(
     return record.observations()
 
 
+def _named(product: "xr.Dataset", dim: str, sequences: tuple[str, ...]) -> list[str] | None:
+    """The sequences asked for, those between commas each by itself; None for none."""
+    from stforecast.maps.sequences import sequence_names
+
+    known = set(sequence_names(product, dim))
+    return [
+        name.strip()
+        for text in sequences
+        for name in ([text] if text in known else text.split(","))
+    ] or None
+
+
 def _of_sequence(
-    product: "xr.Dataset", observed: "xr.Dataset | None", dim: str, wanted: str | None
+    product: "xr.Dataset", observed: "xr.Dataset | None", dim: str, sequences: tuple[str, ...]
 ) -> "tuple[xr.Dataset, xr.Dataset | None]":
     """One of several sequences, by its name or number, in the forecast and in its observations."""
-    labels = [str(label) for label in product[dim].values]
-    if wanted is not None and wanted not in labels:
-        raise MapError(f"the forecast has no {dim} {wanted}; it has {', '.join(labels[:20])}")
-    chosen = product.isel({dim: 0 if wanted is None else labels.index(wanted)})
+    from stforecast.maps.sequences import choose_sequences
+
+    wanted = _named(product, dim, sequences)
+    if wanted is not None and len(wanted) > 1:
+        raise MapError("a map is of one sequence; name a single one with --sequence")
+    chosen = product.isel({dim: choose_sequences(product, dim, wanted)[0]})
     if observed is None:
         return chosen, None
     label = chosen[dim].values[()]

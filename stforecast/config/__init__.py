@@ -3,6 +3,7 @@
 from stforecast.config.experiment import Experiment
 from stforecast.config.load import (
     DEFAULT_FILE,
+    Change,
     LoadedExperiment,
     experiment_of,
     load_experiment,
@@ -12,6 +13,7 @@ from stforecast.config.presets import experiment_preset, experiment_presets, mod
 
 __all__ = [
     "DEFAULT_FILE",
+    "Change",
     "Experiment",
     "LoadedExperiment",
     "experiment_of",

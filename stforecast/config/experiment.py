@@ -1,10 +1,11 @@
 """What an experiment file says, section by section."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from stforecast.options import (
+    ComparedOptions,
     DataOptions,
     MapOptions,
     ModelOptions,
@@ -18,6 +19,13 @@ from stforecast.options.base import Options
 Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*$", max_length=100)]
 
 
+def _nothing_is_empty(value: Any) -> Any:
+    """A label alone is a model with nothing to say of it."""
+    if isinstance(value, dict):
+        return {name: {} if options is None else options for name, options in value.items()}
+    return value
+
+
 class Experiment(Options):
     """One experiment: data, samples, model, training, verification and maps."""
 
@@ -29,3 +37,6 @@ class Experiment(Options):
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     verification: VerificationOptions = Field(default_factory=VerificationOptions)
     maps: MapOptions = Field(default_factory=MapOptions)
+    compare: Annotated[dict[str, ComparedOptions], BeforeValidator(_nothing_is_empty)] = Field(
+        default_factory=dict, description="models of `stforecast compare`, by their labels"
+    )

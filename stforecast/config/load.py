@@ -1,7 +1,7 @@
 """Find, read and resolve an experiment: file, overrides, presets, paths."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from stforecast.errors import ConfigError
 from stforecast.options import BUDGETS
 
 DEFAULT_FILE = "stforecast.yaml"
+
+Change = Callable[[dict[str, Any], Collection[KeyPath]], dict[str, Any]]
+"""Another experiment's sections from those of one, and the keys that were overridden in it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def load_experiment(
     overrides: Sequence[str] = (),
     *,
     own_data: str | None = None,
+    change: Change | None = None,
 ) -> LoadedExperiment:
     """Load the experiment of a file, else of ``./stforecast.yaml``, else the built-in demo.
 
@@ -97,6 +101,8 @@ def load_experiment(
     own_data
         A name for data that the user gave in another way: it stands, with defaults, where the
         demo would.
+    change
+        Makes another experiment of this one before presets are filled in.
 
     Raises
     ------
@@ -118,16 +124,22 @@ def load_experiment(
         tree["name"] = DEMO
         where = str(demo)
         origin = f"Experiment: the built-in demo (no -c FILE and no ./{DEFAULT_FILE})"
-    experiment = _resolve(tree, overrides, lines, where, source.parent if source else Path())
+    base = source.parent if source else Path()
+    experiment = _resolve(tree, overrides, lines, where, base, change)
     return LoadedExperiment(experiment, source, origin)
 
 
-def experiment_of(tree: dict[str, Any], overrides: Sequence[str], where: str) -> Experiment:
+def experiment_of(
+    tree: dict[str, Any],
+    overrides: Sequence[str],
+    where: str,
+    change: Change | None = None,
+) -> Experiment:
     """The experiment that a mapping describes, such as that on a run's card.
 
     Raises ConfigError like :func:`load_experiment`; `where` names the mapping in it.
     """
-    return _resolve(copy.deepcopy(tree), overrides, {}, where, Path())
+    return _resolve(copy.deepcopy(tree), overrides, {}, where, Path(), change)
 
 
 def _resolve(
@@ -136,9 +148,12 @@ def _resolve(
     lines: dict[KeyPath, int],
     where: str,
     base: Path,
+    change: Change | None = None,
 ) -> Experiment:
     given = _override(tree, overrides, base)
     tree = without_empty_sections(tree, Experiment)
+    if change is not None:
+        tree = change(tree, given.keys())
     tree = _with_model_preset(tree)
     try:
         return Experiment.model_validate(tree)

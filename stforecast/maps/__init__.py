@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stforecast.maps.figure import map_figure
-    from stforecast.maps.plotting import plot
+    from stforecast.maps.plotting import plot, plot_sequences
+    from stforecast.maps.sequence_figure import sequence_figure
 
-__all__ = ["map_figure", "plot"]
+__all__ = ["map_figure", "plot", "plot_sequences", "sequence_figure"]
 
-_WHERE = {"map_figure": "stforecast.maps.figure", "plot": "stforecast.maps.plotting"}
+_WHERE = {
+    "map_figure": "stforecast.maps.figure",
+    "plot": "stforecast.maps.plotting",
+    "plot_sequences": "stforecast.maps.plotting",
+    "sequence_figure": "stforecast.maps.sequence_figure",
+}
 
 
 def __getattr__(name: str) -> Any:

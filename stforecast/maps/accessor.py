@@ -34,6 +34,22 @@ class ForecastAccessor:
 
         return map_figure(self._dataset, variable, lead_time, observed=observed, **options)
 
+    def frames(
+        self,
+        variable: str | Sequence[str] | None = None,
+        lead_time: Sequence[Any] | Any = None,
+        *,
+        observed: xr.Dataset | None = None,
+        **options: Any,
+    ) -> "Figure":
+        """A figure of independent sequences, such as videos: inputs, truth and prediction.
+
+        See :func:`stforecast.maps.sequence_figure` for ``sequences``, ``init_time`` and ``cmap``.
+        """
+        from stforecast.maps.sequence_figure import sequence_figure
+
+        return sequence_figure(self._dataset, variable, lead_time, observed=observed, **options)
+
     def plot(self, folder: str | Path, **options: Any) -> list[Path]:
         """Draw one PNG for each variable into a folder: see :func:`stforecast.maps.plot`."""
         from stforecast.maps.plotting import plot

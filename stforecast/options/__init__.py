@@ -12,13 +12,14 @@ from stforecast.options.data import (
     VariableOptions,
 )
 from stforecast.options.evaluation import MapOptions, VerificationOptions
-from stforecast.options.learning import BUDGETS, ModelOptions, TrainingOptions
+from stforecast.options.learning import BUDGETS, ComparedOptions, ModelOptions, TrainingOptions
 from stforecast.options.videos import FrameOptions, ImageSize, MovingMNISTOptions
 from stforecast.options.windows import CalendarCovariate, WindowOptions
 
 __all__ = [
     "BUDGETS",
     "CalendarCovariate",
+    "ComparedOptions",
     "DataOptions",
     "FrameOptions",
     "GridOptions",

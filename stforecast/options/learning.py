@@ -29,6 +29,33 @@ class ModelOptions(Options):
         return dict(self.model_extra or {})
 
 
+class ComparedOptions(Options):
+    """One model of `stforecast compare`: what differs from the experiment.
+
+    Its name in the section is its label. Settings of the experiment's own system hold for it too
+    where it is the same system; another one starts from its defaults, or from its preset.
+    """
+
+    model: dict[str, Any] = Field(
+        default_factory=dict,
+        description="name (by default the label), preset and settings, as in the section model",
+    )
+    training: dict[str, Any] = Field(
+        default_factory=dict,
+        description="as in the section training; the budget and the seeds are the same for all",
+    )
+
+    @model_validator(mode="after")
+    def _same_for_all(self) -> "ComparedOptions":
+        for name in (*BUDGETS, "seed"):
+            if name in self.training:
+                raise ValueError(
+                    f"training.{name} is the same for all models of a comparison; give it in the "
+                    "section training"
+                )
+        return self
+
+
 class TrainingOptions(Options):
     """How a model is trained. Of the three budgets at most one is given."""
 

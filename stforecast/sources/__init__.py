@@ -11,6 +11,7 @@ from stforecast.options import DataOptions
 from stforecast.sources.base import Location, Source
 from stforecast.sources.deepst import DeepST
 from stforecast.sources.files import find_files
+from stforecast.sources.frames import FrameFolders
 from stforecast.sources.moving_mnist import MovingMNIST
 from stforecast.sources.netcdf import NetCDF
 from stforecast.sources.sniff import kind_of, why_not
@@ -18,7 +19,9 @@ from stforecast.sources.sniff import kind_of, why_not
 __all__ = ["SOURCES", "Source", "find_source", "open_source"]
 
 # The first that recognises a file reads it.
-SOURCES: dict[str, Source] = {source.name: source for source in (DeepST(), NetCDF(), MovingMNIST())}
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (DeepST(), NetCDF(), MovingMNIST(), FrameFolders())
+}
 
 
 def open_source(

@@ -3,6 +3,7 @@
 import glob
 import importlib.util
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from stforecast.errors import DataError
 from stforecast.sources.base import Location
 
 _PACKAGE = "package:"
+_IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+# Folders between the one named and those with images.
+_DEPTH = 3
 _EXTRAS = dict.fromkeys(("iris_sample_data", "mlxtend"), "stforecast[demo]")
 
 
@@ -44,7 +48,7 @@ def _expand(text: str, base: Path) -> Iterator[Location]:
         return
     if not glob.has_magic(str(path)):
         raise DataError(f"there is no file {path}{_beside(path)}")
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural_order)
     if not matches:
         raise DataError(f"no file matches {path}")
     for match in matches:
@@ -54,10 +58,10 @@ def _expand(text: str, base: Path) -> Iterator[Location]:
 
 def _check(path: Path) -> None:
     if path.is_dir():
-        if not is_zarr(path):
+        if not is_zarr(path) and next(image_folders(path), None) is None:
             raise DataError(
                 f"{path} is a folder; name the files in it, such as '{path}/*.nc' (of folders only "
-                "Zarr stores can be read)"
+                "Zarr stores and images can be read)"
             )
         return
     try:
@@ -66,6 +70,36 @@ def _check(path: Path) -> None:
                 raise DataError(f"{path} is empty; get it again")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts paths as people do: numbers in them by their value, 2 before 10."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The images that lie in a folder, by their names, in natural order."""
+    found = [path for path in folder.iterdir() if _is_image(path)]
+    return sorted(found, key=natural_order)
+
+
+def image_folders(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """The folders that images lie in: this one, or those beneath it, in natural order."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return
+    if any(_is_image(path) for path in entries):
+        yield folder
+    elif depth:
+        beneath = [path for path in entries if path.is_dir() and not path.name.startswith(".")]
+        for path in sorted(beneath, key=natural_order):
+            yield from image_folders(path, depth - 1)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _IMAGES and not path.name.startswith(".")
 
 
 def is_zarr(path: Path) -> bool:

@@ -19,6 +19,8 @@ _MISTAKEN = (
     (b"{", "is JSON, perhaps an error that was saved by a download; get it again"),
     (b"%PDF", "is a PDF document"),
     (b"\x0e\x03\x13\x01", "is HDF4; convert it to NetCDF first, with h4tonccf or GDAL"),
+    (b"\x89PNG", "is an image; name the folder of its sequence"),
+    (b"\xff\xd8\xff", "is an image; name the folder of its sequence"),
     (b"\x93NUMPY", "is a NumPy array without times; put it into an xarray dataset"),
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"

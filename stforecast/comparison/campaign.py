@@ -1,0 +1,199 @@
+"""Training and scoring all runs of a comparison, one after the other."""
+
+import contextlib
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import xarray as xr
+
+from stforecast.card import RunCard
+from stforecast.comparison.contenders import Contender, check_contenders
+from stforecast.comparison.costs import Costs, costs_of
+from stforecast.comparison.references import scored_beside
+from stforecast.comparison.runs import VERIFICATION, Run, Status, Task, find_runs, train_run
+from stforecast.comparison.scored import Bar, Tell, identity_of, scores_of
+from stforecast.errors import Interrupted, StForecastError
+from stforecast.models import SampleShape
+from stforecast.options import SplitOptions, VerificationOptions, WindowOptions
+from stforecast.store import TensorStore
+from stforecast.training.budget import parse_duration
+from stforecast.training.plan import make_plan
+from stforecast.training.progress import Notify
+from stforecast.training.resume import budget_words, describe_budget
+
+_log = logging.getLogger(__name__)
+_DOING = {
+    Status.MISSING: "training",
+    Status.UNFINISHED: "going on with the training",
+    Status.OTHER: "training anew",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run as it ended: its card and scores, or the sentence that says why it has none."""
+
+    run: Run
+    card: RunCard | None = None
+    scores: xr.Dataset | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Runs that were found to go together, ready to be trained and scored."""
+
+    task: Task
+    runs: list[Run]
+    costs: dict[str, Costs]
+    """By the label of a contender."""
+    notes: list[str]
+
+    @property
+    def budget(self) -> str:
+        """What each of the runs is trained for."""
+        return budget_words(describe_budget(self.runs[0].contender.training))
+
+    def describe(self) -> str:
+        """How much there is to do."""
+        left = [run for run in self.runs if run.status is not Status.FINISHED]
+        words = f"{len(self.runs)} runs of {self.budget} each"
+        if not left:
+            return f"{words}, all of them trained"
+        if len(left) < len(self.runs):
+            words += f", {len(self.runs) - len(left)} of them trained"
+        time = left[0].contender.training.max_time
+        if time is not None:
+            minutes = parse_duration(time) * len(left) / 60
+            long = f"{minutes / 60:.1f} hours" if minutes >= 120 else f"{minutes:.0f} minutes"
+            words += f"; training takes about {long}, one run after the other"
+        return words
+
+    def run(
+        self,
+        *,
+        progress: bool = True,
+        notify: Notify | None = None,
+        details: Notify | None = None,
+        bar: Bar | None = None,
+    ) -> list[Done]:
+        """Train what is missing and score everything; each run ends before the next begins.
+
+        A run that fails is told in its place, and the others go on. `notify` is given a line before
+        and after each run, `details` those of its training; `bar` shows the scoring.
+
+        Raises:
+            Interrupted: stopped by SIGINT or SIGTERM; the same comparison goes on there.
+        """
+        say: Callable[[str], object] = notify or (lambda line: None)
+        identity = identity_of(self.task.record)
+        done = []
+        for number, run in enumerate(self.runs, start=1):
+            place = f"[{number}/{len(self.runs)}] {run.words}"
+            if run.status is not Status.FINISHED:
+                say(f"{place}: {_DOING[run.status]}")
+            ended = self._one(run, identity, progress, details, bar or _no_bar)
+            say(f"{place}: {_words(ended)}")
+            done.append(ended)
+            _clean_up()
+        return done
+
+    def _one(
+        self, run: Run, identity: str, progress: bool, details: Notify | None, bar: Bar
+    ) -> Done:
+        try:
+            card = train_run(run, self.task, progress=progress, notify=details)
+            scores = scores_of(
+                run.model,
+                self.task.record,
+                self.task.verification,
+                run.folder / VERIFICATION,
+                device=run.contender.training.device,
+                identity=identity,
+                bar=bar,
+            )
+        except Interrupted as error:
+            first = str(error).partition(";")[0]
+            raise Interrupted(
+                f"{first} of {run.words}; the same comparison goes on there, and keeps what is done"
+            ) from error
+        except Exception as error:
+            # Hours of other models must not hang on one, whatever is wrong with it.
+            _log.debug("%s failed", run.words, exc_info=True)
+            return Done(run, failure=_sentence(error))
+        return Done(run, card, scores)
+
+
+def make_campaign(
+    record: TensorStore,
+    folder: Path,
+    contenders: Sequence[Contender],
+    seeds: Sequence[int],
+    *,
+    name: str,
+    windows: WindowOptions,
+    split: SplitOptions,
+    verification: VerificationOptions,
+    replace: bool = False,
+    check: Callable[[Contender, SampleShape], None] | None = None,
+) -> Campaign:
+    """Settle what is trained, and refuse what cannot be before anything is.
+
+    Args:
+        record: the data of all runs.
+        folder: holds a folder for each run, ``LABEL-seedN/model``.
+        contenders, seeds: each contender is trained once per seed.
+        name: of the experiment.
+        windows, split, verification: alike for all.
+        replace: train anew the runs that are there and were trained otherwise.
+        check: raises ConfigError for a contender that does not go with the shape of the samples.
+
+    Raises:
+        ConfigError: contenders that cannot be made, told apart, or have different budgets; no test
+            period. DataError: data that no training can begin with, or that cannot be scored.
+        RunError: a run that is there was trained otherwise; names the difference.
+    """
+    check_contenders(contenders, seeds)
+    plan = make_plan(record, windows, split)
+    verification, notes = scored_beside(record, plan, verification)
+    costs = {}
+    for contender in contenders:
+        if check is not None:
+            check(contender, plan.shape)
+        costs[contender.label] = costs_of(contender, plan.shape)
+    task = Task(name, record, windows, split, verification)
+    runs = find_runs(task, plan, folder, contenders, seeds, replace=replace)
+    return Campaign(task, runs, costs, notes)
+
+
+def _words(done: Done) -> str:
+    if done.card is None or done.scores is None:
+        return f"failed: {done.failure}"
+    training = done.card.training
+    return f"trained in {training.seconds:.0f} s ({training.steps} steps) and scored"
+
+
+def _sentence(error: Exception) -> str:
+    """Why a run failed, for a table."""
+    if isinstance(error, StForecastError):
+        return str(error)
+    first = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in first:
+        return "out of memory; lower training.batch_size or choose a smaller model"
+    return f"unexpected {type(error).__name__}: {first}"
+
+
+def _clean_up() -> None:
+    """What a run, or the error that ended it, held in memory."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _no_bar(what: str) -> AbstractContextManager[Tell | None]:
+    return contextlib.nullcontext()
