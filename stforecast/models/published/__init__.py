@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stforecast.errors import ConfigError
-from stforecast.models.published import recurrent, simvp
+from stforecast.models.published import e3d_lstm, mim, recurrent, simvp
 from stforecast.models.published.weights import without_prefix
 from stforecast.models.settings import suggestion
 
@@ -25,6 +25,8 @@ LAYOUTS: dict[str, Layout] = {
     "predrnn": recurrent.predrnn,
     "predrnn_v2": recurrent.predrnn_v2,
     "causal_lstm": recurrent.causal_lstm,
+    "mim": mim.mim,
+    "e3d_lstm": e3d_lstm.e3d_lstm,
 }
 
 
