@@ -1,5 +1,6 @@
 """From which times of a record a forecast can start."""
 
+from dataclasses import replace
 from typing import Any
 
 import cftime
@@ -143,7 +144,8 @@ def check_init_positions(
 
 
 def _possible(store: TensorStore, spec: WindowSpec) -> NDArray[np.int64]:
-    return init_positions(store, spec, None, horizon=0)
+    # a forecast may start on a day that training would leave out: today is never whole
+    return init_positions(store, replace(spec, complete_days=False), None, horizon=0)
 
 
 def _whole(store: TensorStore) -> NDArray[np.bool_]:

@@ -20,7 +20,12 @@ def _named_variables(value: Any) -> Any:
 
 
 def _as_dates(value: Any) -> Any:
-    """A date alone is a period of itself, and a year that YAML read as a number is a date too."""
+    """A date alone is a period of itself, and a year that YAML read as a number is a date too.
+
+    A period that is counted back from the end, such as ``last 28D``, becomes ("last", "28D").
+    """
+    if isinstance(value, str) and value.startswith("last "):
+        return ("last", value.removeprefix("last ").strip())
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         value = (value, value)
     if isinstance(value, (list, tuple)):
@@ -74,7 +79,9 @@ class SplitOptions(Options):
     """Periods of training, validation and test: fractions of the record, in this order, or dates.
 
     A date may be as short as its precision (``2012``, ``2012-12``, ``2012-12-31``): both ends of a
-    period include all of it, and a date alone is a period.
+    period include all of it, and a date alone is a period. Test and validation may be counted back
+    from the end: ``last 28D`` are the valid times of the forecasts, and ``last 500 windows`` the
+    forecasts themselves; what lies before is for training.
     """
 
     train: Period | Fraction | None = None

@@ -34,6 +34,11 @@ class WindowOptions(Options):
     scale_together: bool = Field(
         False, description="one scaling for all variables; by default each has its own"
     )
+    complete_days: bool = Field(
+        False,
+        description="days that lack a time are left out of training and scores, as if they were "
+        "not there",
+    )
     covariates: list[CalendarCovariate] = Field(
         default_factory=list, description="what else the model is told, such as {calendar: [hour]}"
     )

@@ -26,6 +26,7 @@ from stforecast.windows import (
     resolve_windows,
     sample_shape,
 )
+from stforecast.windows.days import left_out, usable_times
 from stforecast.windows.scaling import check_scaling
 from stforecast.windows.splits import PartName, Range
 
@@ -90,7 +91,11 @@ def make_plan(
     stored: dict[PartName, Range] | None = None
     if drawn is not None:
         stored = {part: drawn.stored[part] for part in drawn.stored}
-    splits = resolve_splits(store.axis, split, spec, store.n_sequences, stored)
+    usable = usable_times(store, spec)
+    splits = resolve_splits(store.axis, split, spec, store.n_sequences, stored, usable)
+    told = left_out(store, spec)
+    if told is not None:
+        splits.notes.append(told)
     train = np.zeros((0, 2), np.int64)
     if drawn is None:
         train = list_samples(store, spec, splits, "train")

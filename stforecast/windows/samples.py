@@ -10,18 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.errors import DataError
+from stforecast.windows.days import DatedStore, usable_times
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.splits import WORDS, PartName, Splits
 
 Positions = NDArray[np.int64]
 
 
-class SteppedStore(Protocol):
+class SteppedStore(DatedStore, Protocol):
     """What of a tensor store is asked here."""
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """(time,): False where the source has no such time."""
 
     @property
     def valid_cells(self) -> NDArray[np.int32]:
@@ -37,9 +34,9 @@ def init_positions(
 ) -> Positions:
     """Positions of the initial times whose whole window lies inside ``part``, ascending.
 
-    No frame of the window is absent from the source, and neither the history nor the target is
-    wholly missing (in any sequence, if there are several). Single frames that are there but hold no
-    value are allowed: masks tell of them.
+    No frame of the window is absent from the source, or on a day that is left out, and neither the
+    history nor the target is wholly missing (in any sequence, if there are several). Single frames
+    that are there but hold no value are allowed: masks tell of them.
 
     Parameters
     ----------
@@ -53,7 +50,7 @@ def init_positions(
         the history alone.
     """
     held = np.asarray(_holds_values(store).all(axis=0))
-    return _inits(store.present, held, spec, part, every, horizon)
+    return _inits(usable_times(store, spec), held, spec, part, every, horizon)
 
 
 def list_samples(
@@ -71,22 +68,23 @@ def list_samples(
     part = splits.part(name)
     if part is None:
         return np.zeros((0, 2), np.int64)
-    held = _holds_values(store)
+    held, usable = _holds_values(store), usable_times(store, spec)
     found = [np.zeros((0, 2), np.int64)]
     for sequence in splits.sequences_of(name):
-        inits = _inits(store.present, held[sequence], spec, part, every)
+        inits = _inits(usable, held[sequence], spec, part, every)
         found.append(np.stack([np.full_like(inits, sequence), inits], axis=1))
     samples = np.concatenate(found)
     if len(samples) == 0:
         raise DataError(
-            f"the {WORDS[name]} period has no {spec.span} steps in a row without an absent time; "
-            "move it in data.split, or shorten windows.history or windows.horizon"
+            f"the {WORDS[name]} period has no {spec.span} steps in a row without an absent time"
+            f"{' or a day that is left out' if spec.complete_days else ''}; move it in data.split, "
+            "or shorten windows.history or windows.horizon"
         )
     return samples
 
 
 def _inits(
-    present: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
     holds_values: NDArray[np.bool_],
     spec: WindowSpec,
     part: tuple[int, int] | None,
@@ -94,11 +92,11 @@ def _inits(
     horizon: int | None = None,
 ) -> Positions:
     ahead = spec.horizon if horizon is None else horizon
-    start, stop = part if part is not None else (0, len(present))
+    start, stop = part if part is not None else (0, len(usable))
     inits = np.arange(start + spec.history_needed - 1, stop - ahead, every, dtype=np.int64)
     if inits.size == 0:
         return inits
-    absent = _running_count(~present)
+    absent = _running_count(~usable)
     held = _running_count(holds_values)
     whole = absent[inits + 1 + ahead] == absent[inits + 1 - spec.history_needed]
     known = held[inits + 1] > held[inits + 1 - spec.history]

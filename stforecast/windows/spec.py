@@ -28,6 +28,8 @@ class WindowSpec:
         What else the model is told, in the order of its channels.
     scaling, scale_together:
         How values are scaled, and whether all channels alike (see :mod:`windows.scaling`).
+    complete_days:
+        Whether days that lack a time are left out (see :mod:`windows.days`).
     """
 
     history: int
@@ -36,6 +38,7 @@ class WindowSpec:
     covariates: tuple[CalendarCovariate, ...] = ()
     scaling: Scaling = "standard"
     scale_together: bool = False
+    complete_days: bool = False
 
     @property
     def span(self) -> int:
@@ -55,6 +58,7 @@ class WindowSpec:
             "departure": self.departure,
             "scaling": self.scaling,
             "scale_together": self.scale_together,
+            "complete_days": self.complete_days,
             "covariates": [covariate.model_dump() for covariate in self.covariates],
         }
 
@@ -77,6 +81,7 @@ class WindowSpec:
             tuple(parsed.covariates),
             parsed.scaling,
             parsed.scale_together,
+            parsed.complete_days,
         )
 
 
@@ -86,9 +91,10 @@ class _SpecOnCard(BaseModel):
     history: int = Field(ge=1)
     horizon: int = Field(ge=1)
     departure: Departure
-    # cards of the first runs have no scaling: it was the default
+    # cards of the first runs lack these: they had the defaults
     scaling: Scaling = "standard"
     scale_together: bool = False
+    complete_days: bool = False
     covariates: list[CalendarCovariate]
 
 
@@ -107,4 +113,5 @@ def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:
         covariates=tuple(options.covariates),
         scaling=options.scaling,
         scale_together=options.scale_together,
+        complete_days=options.complete_days,
     )

@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stforecast.errors import ConfigError, DataError
 from stforecast.options import SplitOptions
 from stforecast.timeaxis import TimeAxis, stamp_text
+from stforecast.windows.counted import LAST, counted_back
 from stforecast.windows.spec import WindowSpec
 
 PartName = Literal["train", "validation", "test"]
@@ -69,6 +73,7 @@ def resolve_splits(
     spec: WindowSpec,
     n_sequences: int = 1,
     stored: Mapping[PartName, Range] | None = None,
+    usable: NDArray[np.bool_] | None = None,
 ) -> Splits:
     """The periods asked for as positions on ``axis``.
 
@@ -76,8 +81,10 @@ def resolve_splits(
     what is not given shares the rest as 0.7 : 0.1 : 0.2. Of many independent sequences, fractions
     are shares of the sequences, each of them whole. With some periods given as dates, training is
     what precedes them, validation the last eighth of what is there to train on, and test what
-    follows them. Where training sequences are drawn as they are needed, ``stored`` says which
-    sequences are for validation and for test, and nothing is left to ask for.
+    follows them. Test and validation may be counted back from the end, by the times that
+    ``usable`` (time,) says may stand in a window, all by default. Where training sequences are
+    drawn as they are needed, ``stored`` says which sequences are for validation and for test, and
+    nothing is left to ask for.
 
     Raises
     ------
@@ -96,10 +103,11 @@ def resolve_splits(
     if dated and len(dated) < len(given):
         raise ConfigError(
             "data.split mixes fractions and dates; give its periods either all as fractions or "
-            "all as dates"
+            "all as dates, of which `last 28D` is one"
         )
     if dated:
-        return _from_dates(axis, given, spec, n_sequences)
+        every = np.ones(axis.size, np.bool_)
+        return _from_dates(axis, given, spec, n_sequences, every if usable is None else usable)
     if n_sequences > 1:
         return _of_sequences(axis, given, spec, n_sequences)
     return _from_fractions(axis, given, spec)
@@ -232,11 +240,17 @@ def _refuse_long(axis: TimeAxis, spec: WindowSpec) -> None:
 
 
 def _from_dates(
-    axis: TimeAxis, given: Mapping[PartName, tuple[str, str]], spec: WindowSpec, n_sequences: int
+    axis: TimeAxis,
+    given: Mapping[PartName, tuple[str, str]],
+    spec: WindowSpec,
+    n_sequences: int,
+    usable: NDArray[np.bool_],
 ) -> Splits:
     notes: list[str] = []
     ranges: dict[PartName, Range] = {}
     for name, (first, last) in given.items():
+        if first == LAST:
+            continue
         ranges[name] = period(axis, first, last, f"{WORDS[name]} period")
         if _leaves_record(axis, first, last):
             dates = " to ".join(dates_of(axis, ranges[name]))
@@ -244,12 +258,41 @@ def _from_dates(
                 f"the {WORDS[name]} period {first} to {last} lies only partly in the record; "
                 f"what is used is {dates}"
             )
+    ranges |= _from_the_end(axis, given, ranges, spec, usable, notes)
     _refuse_overlap(ranges, given)
     if len(ranges) < len(PARTS):
         ranges = _complete(axis, ranges, spec, notes)
     ranges = _keep_apart(axis, ranges, spec, notes)
     _refuse_short(axis, ranges, spec)
     return replace(_splits(ranges), n_sequences=n_sequences, notes=notes)
+
+
+def _from_the_end(
+    axis: TimeAxis,
+    given: Mapping[PartName, tuple[str, str]],
+    dated: Mapping[PartName, Range],
+    spec: WindowSpec,
+    usable: NDArray[np.bool_],
+    notes: list[str],
+) -> dict[PartName, Range]:
+    """The periods that are counted back, the test period first and validation before it."""
+    ranges: dict[PartName, Range] = {}
+    end = axis.size
+    for name in ("test", "validation", "train"):
+        first, length = given.get(name, ("", ""))
+        if first == LAST and name == "train":
+            raise ConfigError(
+                "data.split.train cannot be counted back from the end, which is for test and "
+                "validation; give its dates, or leave it out"
+            )
+        if first == LAST:
+            ranges[name] = counted_back(axis, f"data.split.{name}", length, spec, end, usable)
+            dates = " to ".join(dates_of(axis, ranges[name]))
+            notes.append(f"the {WORDS[name]} period, the {LAST} {length}, is {dates}")
+        part = ranges.get(name, dated.get(name))
+        if part is not None:
+            end = part[0] - spec.span
+    return ranges
 
 
 def _leaves_record(axis: TimeAxis, first: str, last: str) -> bool:
@@ -267,9 +310,14 @@ def _refuse_overlap(ranges: Mapping[PartName, Range], given: Mapping[PartName, A
     for earlier, later in itertools.pairwise(in_order):
         if ranges[earlier][1] > ranges[later][0]:
             raise ConfigError(
-                f"the {WORDS[earlier]} period ({' to '.join(given[earlier])}) and the "
-                f"{WORDS[later]} period ({' to '.join(given[later])}) of data.split overlap"
+                f"the {WORDS[earlier]} period ({_asked(given[earlier])}) and the "
+                f"{WORDS[later]} period ({_asked(given[later])}) of data.split overlap"
             )
+
+
+def _asked(value: tuple[str, str]) -> str:
+    """A period as it was asked for."""
+    return " ".join(value) if value[0] == LAST else " to ".join(value)
 
 
 def _complete(

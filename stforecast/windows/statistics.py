@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stforecast.errors import DataError, RunError
 from stforecast.generators import SequenceGenerator
+from stforecast.windows.days import usable_times
 from stforecast.windows.samples import SteppedStore, list_samples
 from stforecast.windows.spec import Departure, WindowSpec
 from stforecast.windows.splits import Splits
@@ -141,10 +142,10 @@ def compute_statistics(
         source, sequences = _Drawn(store.generator), range(DRAWN_SEQUENCES)
     moments = _Moments(store.shape[1])
     start, stop = splits.train
+    usable = usable_times(store, spec)
     for sequence in sequences:
         for first, last in _blocks(start, stop, _block_length(store.shape)):
-            present = store.present[first:last]
-            moments.add(source.read(first, last, sequence)[present])
+            moments.add(source.read(first, last, sequence)[usable[first:last]])
     for name, count, total in zip(store.channels, moments.count, moments.m2, strict=True):
         if count == 0:
             raise DataError(

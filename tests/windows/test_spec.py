@@ -59,11 +59,11 @@ def test_damaged_json_is_named(change: dict[str, object], where: str) -> None:
 
 
 def test_the_scaling_goes_along_and_old_cards_are_standard() -> None:
-    options = WindowOptions(scaling="minmax", scale_together=True)
+    options = WindowOptions(scaling="minmax", scale_together=True, complete_days=True)
     spec = resolve_windows(options, TimeStep.parse("1h"))
-    assert (spec.scaling, spec.scale_together) == ("minmax", True)
+    assert (spec.scaling, spec.scale_together, spec.complete_days) == ("minmax", True, True)
     card = spec.to_json()
     assert WindowSpec.from_json(card) == spec
-    del card["scaling"], card["scale_together"]
+    del card["scaling"], card["scale_together"], card["complete_days"]
     old = WindowSpec.from_json(card)
-    assert (old.scaling, old.scale_together) == ("standard", False)
+    assert (old.scaling, old.scale_together, old.complete_days) == ("standard", False, False)

@@ -1,7 +1,9 @@
 """Periods as positions, by cases worked out by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cftime
 import h5py
@@ -236,3 +238,85 @@ def _taxinyc_stamps(files: Sequence[Path]) -> np.ndarray:
     return np.unique(
         np.array([f"{d[:4]}-{d[4:6]}-{d[6:8]}T{d[8:10]}" for d in dates], "datetime64[us]")
     )
+
+
+def test_the_last_days_are_those_of_the_valid_times() -> None:
+    axis = hourly(30 * 24)
+    splits = resolve_splits(axis, SplitOptions(test="last 5D"), SPEC)
+    first = 25 * 24
+    assert splits.test == (first - SPEC.history, axis.size)
+    assert splits.validation[1] == splits.test[0] - SPEC.span
+    assert splits.train == (0, splits.validation[0] - SPEC.span)
+    assert splits.notes[0] == (
+        "the test period, the last 5D, is 2000-01-25 21:00 to 2000-01-30 23:00"
+    )
+    # the dates on the card are the same period again
+    dates = splits.dates(axis)
+    again = resolve_splits(axis, SplitOptions(**dates), SPEC)
+    assert (again.train, again.validation, again.test) == (
+        splits.train,
+        splits.validation,
+        splits.test,
+    )
+
+
+def test_the_last_steps_and_validation_before_them() -> None:
+    options = SplitOptions(test="last 48", validation=("last", "1D"))
+    splits = resolve_splits(hourly(400), options, SPEC)
+    assert splits.test == (400 - 48 - 3, 400)
+    stop = splits.test[0] - SPEC.span
+    assert splits.validation == (stop - 24 - 3, stop)
+    assert splits.train == (0, splits.validation[0] - SPEC.span)
+
+
+def test_the_last_windows_are_counted_without_gaps() -> None:
+    usable = np.ones(400, bool)
+    usable[[390, 350]] = False
+    options = SplitOptions(test="last 30 windows")
+    splits = resolve_splits(hourly(400), options, SPEC, usable=usable)
+    inits = [init for init in range(2, 398) if usable[init - 2 : init + 3].all()]
+    assert splits.test == (inits[-30] - 2, 400)
+    whole = resolve_splits(hourly(400), options, SPEC)
+    assert whole.test == (400 - 30 - SPEC.span + 1, 400)
+
+
+def test_only_whole_days_count_where_others_are_left_out() -> None:
+    usable = np.ones(240, bool)
+    usable[7 * 24 : 8 * 24] = False
+    spec = replace(SPEC, complete_days=True)
+    splits = resolve_splits(hourly(240), SplitOptions(test="last 3D"), spec, usable=usable)
+    assert splits.test == (6 * 24 - 3, 240)
+    plain = resolve_splits(hourly(240), SplitOptions(test="last 3D"), SPEC, usable=usable)
+    assert plain.test == (7 * 24 - 3, 240)
+
+
+def test_validation_counts_back_from_a_test_period_with_dates() -> None:
+    options = SplitOptions(test="2000-01-09", validation="last 1D")
+    splits = resolve_splits(hourly(240), options, SPEC)
+    assert splits.test == (8 * 24, 9 * 24)
+    stop = 8 * 24 - SPEC.span
+    assert splits.validation == (stop - 24 - 3, stop)
+    without = resolve_splits(hourly(240), SplitOptions(validation="last 1D"), SPEC)
+    assert without.validation == (240 - 24 - 3, 240)
+    assert without.test is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"train": "last 5D"}, "train cannot be counted back"),
+        ({"test": "last 90D"}, r"data\.split\.test is the last 90D, which is 2160 steps"),
+        ({"test": "last 500 windows"}, "last 500 windows, and before it ends the record has 236"),
+        ({"test": "last 0 windows"}, "last 0 windows"),
+        ({"test": "last fortnight"}, r"data\.split\.test: last: 'fortnight' is not a duration"),
+        ({"test": "last 90min"}, "last 90min is not a whole number"),
+        ({"test": "last 1D", "train": 0.5}, "mixes fractions and dates"),
+        (
+            {"test": "last 5D", "validation": ("2000-01-04", "2000-01-08")},
+            r"validation period \(2000-01-04 to 2000-01-08\) and the test period \(last 5D\)",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_back_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        resolve_splits(hourly(240), SplitOptions(**options), SPEC)
