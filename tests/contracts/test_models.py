@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 
 from stforecast.errors import ConfigError, DataError
 from stforecast.models import Covariates, Forecaster, SampleShape, create_model, variants
@@ -13,8 +14,10 @@ from stforecast.models import Covariates, Forecaster, SampleShape, create_model,
 SMALL: dict[str, dict[str, Any]] = {
     "causal_lstm": {"hidden": [8, 8]},
     "convlstm": {"hidden": [8, 8]},
+    "crevnet": {"blocks": [2, 2], "strides": [1, 2], "layers": 2},
     "e3d_lstm": {"hidden": [8, 8]},
     "mim": {"hidden": [8, 8, 8]},
+    "phydnet": {"hidden": [8, 16], "filter_size": 3},
     "predrnn": {"hidden": [8, 8]},
     "predrnn_v2": {"hidden": [8, 8]},
     "simvp": {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "incep_kernels": [3, 5]},
@@ -59,11 +62,18 @@ def target_for(shape: SampleShape, batch: int) -> Tensor:
     return torch.randn(size, generator=random)
 
 
-def training_loss(model: Forecaster, shape: SampleShape, batch: int = 2) -> Tensor:
-    """The whole loss in the middle of a training."""
+def training_loss(
+    model: Forecaster,
+    shape: SampleShape,
+    batch: int = 2,
+    *,
+    step: int = 50,
+    total_steps: int | None = 100,
+) -> Tensor:
+    """The whole loss, in the middle of a training if no other time is given."""
     history, covariates = shape.example(batch)
     result = model.training_forward(
-        history, target_for(shape, batch), covariates, step=50, total_steps=100
+        history, target_for(shape, batch), covariates, step=step, total_steps=total_steps
     )
     assert result.prediction.shape == result.target.shape
     loss = nn.functional.mse_loss(result.prediction, result.target)
@@ -143,18 +153,34 @@ def test_the_seed_makes_the_same_model(name: str) -> None:
 
 
 @every_system
+@pytest.mark.parametrize(
+    ("step", "total_steps"), [(0, 100), (20, 100), (99, 100), (0, None), (10**6, None)]
+)
+def test_trains_at_any_time_of_its_schedule(name: str, step: int, total_steps: int | None) -> None:
+    shape = SHAPES["all covariates"]
+    model = make(name, shape).train()
+    loss = training_loss(model, shape, step=step, total_steps=total_steps)
+    assert loss.isfinite()
+    loss.backward()
+    gradients = [value.grad for value in model.parameters() if value.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert any(gradient.any() for gradient in gradients)
+
+
+@every_system
 def test_learns_one_batch(name: str) -> None:
     shape = SampleShape(3, 3, 1, 8, 8)
     model = make(name, shape).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    first = last = training_loss(model, shape).item()
+    first = training_loss(model, shape).item()
     for _ in range(150):
         optimizer.zero_grad()
         loss = training_loss(model, shape)
         loss.backward()
         optimizer.step()
-        last = loss.item()
-    assert last < 0.1 * first
+        if loss.item() < 0.1 * first:
+            return
+    pytest.fail(f"the loss fell from {first:.3g} to {loss.item():.3g}")
 
 
 @every_system
@@ -310,6 +336,31 @@ def test_compiles(name: str) -> None:
         expected = model(history, covariates)
         compiled = torch.compile(model, fullgraph=True, dynamic=False)(history, covariates)
     torch.testing.assert_close(compiled, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@torch_itself
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # which torch hides itself
+@every_system
+def test_trains_compiled(name: str) -> None:
+    """As `training.compile` does it; without the generation of code, which takes minutes."""
+    shape = SHAPES["odd"]
+    model = make(name, shape).train()
+    losses, gradients = [], []
+    for compiled in (False, True):
+        if compiled:
+            torch._dynamo.reset()
+            counters.clear()
+            model.compile(dynamic=False, backend="aot_eager")
+        torch.manual_seed(1)
+        model.zero_grad()
+        loss = training_loss(model, shape)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append([value.grad for value in model.parameters()])
+    assert counters["stats"]["unique_graphs"] > 0
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow
