@@ -60,22 +60,37 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution with an odd kernel that doubles H and W."""
+    """A transposed convolution with an odd kernel that multiplies H and W by the stride."""
 
     def __init__(
-        self, c_in: int, c_out: int, kernel: int, *, bias: bool = True, periodic_x: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 2,
+        bias: bool = True,
+        periodic_x: bool = False,
     ) -> None:
+        half = kernel // 2
         super().__init__(
-            c_in, c_out, kernel, stride=2, padding=kernel // 2, output_padding=1, bias=bias
+            c_in,
+            c_out,
+            kernel,
+            stride=stride,
+            padding=half,
+            output_padding=stride - 1,
+            bias=bias,
         )
-        self.reach = (kernel // 2 + 1) // 2
+        self.reach = (half + stride - 1) // stride  # columns of the input that reach over the edge
         self.periodic_x = periodic_x
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         if not self.periodic_x:
             return super().forward(x, output_size)
-        y = super().forward(wrap_x(x, self.reach))  # (B, C', 2H, 2W + 4 reach)
-        return y[..., 2 * self.reach : y.shape[-1] - 2 * self.reach]  # (B, C', 2H, 2W)
+        y = super().forward(wrap_x(x, self.reach))  # (B, C', sH, s(W + 2 reach))
+        beyond = self.reach * self.stride[1]
+        return y[..., beyond : y.shape[-1] - beyond]  # (B, C', sH, sW)
 
 
 def norm_layer(norm: Norm, channels: int, groups: int) -> nn.Module:

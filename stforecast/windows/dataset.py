@@ -166,4 +166,17 @@ def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_
         future_channels=len(covariates.names("future")),
         static_channels=len(covariates.names("static")),
         periodic_x=store.grid.is_periodic,
+        unit_range=_unit_range(store, spec),
     )
+
+
+def _unit_range(store: TensorStore, spec: WindowSpec) -> bool:
+    """Whether scaling brings the values into [0, 1], or leaves them there."""
+    if spec.departure != "none":
+        return False
+    if spec.scaling == "none":
+        bounds = [(channel.minimum, channel.maximum) for channel in store.meta.channels]
+        return all(
+            low is not None and high is not None and low >= 0 and high <= 1 for low, high in bounds
+        )
+    return spec.scaling == "minmax"

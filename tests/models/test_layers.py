@@ -37,14 +37,15 @@ def test_a_periodic_convolution_sees_the_whole_globe(kernel: int, stride: int) -
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9])
-def test_a_periodic_transposed_convolution_sees_the_whole_globe(kernel: int) -> None:
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_periodic_transposed_convolution_sees_the_whole_globe(kernel: int, stride: int) -> None:
     x = noise(2, 3, 4, 6)
-    plain = ConvTranspose2d(3, 4, kernel)
-    periodic = ConvTranspose2d(3, 4, kernel, periodic_x=True)
+    plain = ConvTranspose2d(3, 4, kernel, stride=stride)
+    periodic = ConvTranspose2d(3, 4, kernel, stride=stride, periodic_x=True)
     periodic.load_state_dict(plain.state_dict())
-    assert plain(x).shape == (2, 4, 8, 12)
+    assert plain(x).shape == (2, 4, 4 * stride, 6 * stride)
     three = plain(torch.cat((x, x, x), dim=-1))
-    torch.testing.assert_close(periodic(x), three[..., 12:24])
+    torch.testing.assert_close(periodic(x), three[..., 6 * stride : 12 * stride])
 
 
 def test_a_dilated_convolution_keeps_the_grid() -> None:

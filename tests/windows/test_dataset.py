@@ -206,3 +206,22 @@ def test_sample_shape() -> None:
         future_channels=4,
         periodic_x=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "maximum", "expected"),
+    [
+        (WindowSpec(4, 3), 1.0, False),
+        (WindowSpec(4, 3, scaling="minmax"), None, True),
+        (WindowSpec(4, 3, scaling="minmax", departure="last_frame"), None, False),
+        (WindowSpec(4, 3, scaling="minmax_symmetric"), None, False),
+        (WindowSpec(4, 3, scaling="none"), 1.0, True),
+        (WindowSpec(4, 3, scaling="none"), 255.0, False),
+        (WindowSpec(4, 3, scaling="none"), None, False),
+    ],
+)
+def test_a_model_is_told_of_values_from_0_to_1(
+    spec: WindowSpec, maximum: float | None, expected: bool
+) -> None:
+    store = make_store(10, minimum=0.0, maximum=maximum)
+    assert sample_shape(store, spec, np.zeros(1, np.bool_)).unit_range == expected

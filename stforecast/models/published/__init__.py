@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stforecast.errors import ConfigError
-from stforecast.models.published import e3d_lstm, mim, recurrent, simvp
+from stforecast.models.published import crevnet, e3d_lstm, mim, phydnet, recurrent, simvp
 from stforecast.models.published.weights import without_prefix
 from stforecast.models.settings import suggestion
 
@@ -27,6 +27,8 @@ LAYOUTS: dict[str, Layout] = {
     "causal_lstm": recurrent.causal_lstm,
     "mim": mim.mim,
     "e3d_lstm": e3d_lstm.e3d_lstm,
+    "phydnet": phydnet.phydnet,
+    "crevnet": crevnet.crevnet,
 }
 
 
