@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ GZIP = b"\x1f\x8b"
 NUMPY = b"\x93NUMPY"
 ZIP = b"PK\x03\x04"
 _IDX_IMAGES = b"\x00\x00\x08\x03"  # unsigned bytes in three dimensions
+# What is raised for files that are broken.
+_BROKEN = (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile)
 _SIDE = 28  # rows and columns of a digit in a table
 
 Images = NDArray[np.uint8]
@@ -45,7 +48,7 @@ def holds_digits(path: Path) -> bool:
         if head.startswith(NUMPY):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             return bool(array.ndim == 4 and array.dtype == np.uint8)
-    except (OSError, EOFError, ValueError, zlib.error):
+    except _BROKEN:
         return False
     return head.startswith(_IDX_IMAGES)
 
@@ -60,7 +63,7 @@ def read_digits(path: Path) -> DigitFile:
         if head.startswith(ZIP):
             return _from_archive(path)
         content = _content(path, packed=head.startswith(GZIP))
-    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+    except _BROKEN as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise DataError(f"{path} is broken, perhaps truncated ({reason}); get it again") from None
     if content.startswith(_IDX_IMAGES):
@@ -115,7 +118,7 @@ def _from_array(path: Path) -> DigitFile:
 
 
 def _from_archive(path: Path) -> DigitFile:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     images = {name: array for name, array in arrays.items() if array.ndim > 2}
     if not images:

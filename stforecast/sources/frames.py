@@ -111,7 +111,10 @@ def _of_one_length(
     if len(kept) < len(clips):
         left = [str(clip.folder) for clip in clips if len(clip.images) < length]
         listed = ", ".join(left[:_SHOWN]) + (", …" if len(left) > _SHOWN else "")
-        notes.append(f"{len(left)} sequences have fewer than {length} frames: {listed}; left out")
+        notes.append(
+            f"of {len(clips)} sequences {len(left)} with fewer than {length} frames left out: "
+            f"{listed}"
+        )
     return kept, length
 
 

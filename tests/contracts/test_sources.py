@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 from stforecast import names
 from stforecast.errors import DataError
@@ -40,19 +41,29 @@ def _moving_mnist(path: Path) -> None:
         np.save(file, VIDEOS.swapaxes(0, 1))
 
 
+def _frames(path: Path) -> None:
+    for sequence, video in enumerate(VIDEOS):
+        folder = path / f"video_{sequence}"
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(video):
+            Image.fromarray(frame).save(folder / f"{number}.png")
+
+
 @dataclass(frozen=True)
 class Sample:
-    """How to write a sample, and the times and values that are read from it."""
+    """How to write a sample, the times and values read from it, and a file that it has."""
 
     write: Callable[[Path], None]
     times: np.ndarray
     values: np.ndarray
+    file: str = ""
 
 
 SAMPLES = {
     "netcdf": Sample(_netcdf, HOURS[ORDER], VALUES[ORDER]),
     "deepst": Sample(_deepst, HOURS[ORDER], VALUES[ORDER]),
     "moving-mnist": Sample(_moving_mnist, SECONDS, VIDEOS / 255),
+    "frames": Sample(_frames, SECONDS, VIDEOS / 255, "video_0/0.png"),
 }
 
 
@@ -82,28 +93,33 @@ def test_it_is_lazy_and_mends_nothing(sample):
 
 def test_it_leaves_nothing_beside_the_file_and_does_not_hold_it(sample):
     _, path = sample
-    before = path.read_bytes()
+    before = _files(path.parent)
     open_source([path]).load().close()
-    assert [item.name for item in path.parent.iterdir()] == [path.name]
-    assert path.read_bytes() == before
+    assert _files(path.parent) == before
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7])
 def test_a_truncated_file_is_told_in_one_sentence(sample, share):
     name, path = sample
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    file = path / SAMPLES[name].file
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(DataError) as caught:
         open_source([path], DataOptions(reader=name)).load()
-    assert str(path) in str(caught.value)
+    assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_foreign_file_is_told_in_one_sentence(sample):
     name, path = sample
-    path.write_bytes(b"time,value\n2020-01-01,1\n" * 100)
-    assert not SOURCES[name].recognises(path)
+    foreign = path.with_name("foreign.bin")
+    foreign.write_bytes(b"time,value\n2020-01-01,1\n" * 100)
+    assert not SOURCES[name].recognises(foreign)
     with pytest.raises(DataError) as caught:
-        open_source([path], DataOptions(reader=name))
-    assert str(path) in str(caught.value)
+        open_source([foreign], DataOptions(reader=name))
+    assert str(foreign) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
