@@ -139,13 +139,20 @@ class RecurrentForecaster(Forecaster):
         step: int = 0,
         total_steps: int | None = None,
     ) -> TrainingForward:
-        """Forecast every frame after the first: prediction and target are (B, T+T'-1, C, H, W)."""
+        """Forecast every frame after the first: prediction and target are (B, T+T'-1, C, H, W).
+
+        Where a target frame that is shown lacks a cell, the system goes on from its own forecast.
+        """
         check_history(history, self)
         B, T, _, H, W = history.shape
         T_out = self.shape.out_steps
         told = step_covariates(history, covariates, self.shape)
         frames = torch.cat((history, target), dim=1)  # (B, T+T', C, H, W)
         shown = self.sampling.shown(step, total_steps, (B, T, T_out), history.device)
+        shown = shown[..., None, None, None]  # (B, T+T'-2, 1, 1, 1)
+        if valid is not None:
+            known = torch.cat((torch.ones_like(history), valid.float()), dim=1)
+            shown = shown & self._patched(known[:, 1:-1]).bool()  # (B, T+T'-2, p²C, h, w)
         losses: Losses = {}
         y, _ = self.unroll(
             self._patched(frames[:, :-1]), self._told(told), T + T_out - 1, shown, losses
@@ -166,7 +173,8 @@ class RecurrentForecaster(Forecaster):
 
         frames: (B, n, p²C, h, w), the true frames that there are.
         told: (B, steps, p²(P+K+S), h, w), or None.
-        shown: (B, steps - 1), which frames after the first are true; by default all that there are.
+        shown: (B, steps - 1, p²C, h, w) or (B, steps - 1, 1, 1, 1), where frames after the first
+            are true; by default all that there are.
         Returns frames 2 to steps + 1 as forecast, (B, steps, p²C, h, w), and the last state.
         """
         step = self._compiled_step or self.step
@@ -176,8 +184,7 @@ class RecurrentForecaster(Forecaster):
             if t == 0:
                 x = frames[:, 0]
             elif shown is not None:
-                mask = shown[:, t - 1, None, None, None]
-                x = torch.where(mask, frames[:, t], outputs[-1])
+                x = torch.where(shown[:, t - 1], frames[:, t], outputs[-1])
             else:
                 x = frames[:, t] if t < frames.shape[1] else outputs[-1]
             if told is not None:

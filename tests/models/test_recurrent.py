@@ -1,5 +1,6 @@
 """The loop that unrolls recurrent systems, and what ConvLSTM and the PredRNN family do in it."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,15 @@ def numbered(steps: int, first: int = 0) -> Tensor:
 # --- the loop ---
 
 
+@pytest.mark.parametrize(("in_steps", "out_steps"), [(1, 1), (1, 3), (3, 1)])
+def test_the_shortest_samples_are_trained_with_missing_cells(in_steps: int, out_steps: int) -> None:
+    model = make("convlstm", SampleShape(in_steps, out_steps, 1, 3, 5))
+    target = noise(2, out_steps, 1, 3, 5)
+    result = model.training_forward(noise(2, in_steps, 1, 3, 5), target, valid=target > 0)
+    assert result.prediction.shape == (2, in_steps + out_steps - 1, 1, 3, 5)
+    assert result.prediction.isfinite().all()
+
+
 @pytest.mark.parametrize("patch", [1, 2, 3])
 def test_patches_become_channels_in_the_public_order(patch: int) -> None:
     model = Counting(SampleShape(2, 1, 3, 6, 12), patch)
@@ -131,9 +141,23 @@ def test_each_sample_is_shown_its_own() -> None:
     model = Counting(SampleShape(2, 3, 1, 1, 1))
     frames = torch.cat((numbered(4), numbered(4, first=10)))
     shown = torch.tensor([[False, True, False], [True, False, False]])
-    model.unroll(frames, None, 4, shown)
+    model.unroll(frames, None, 4, shown[..., None, None, None])
     seen = torch.stack(model.seen, dim=1).flatten(1)
     assert seen.tolist() == [[0, 100, 2, 102], [10, 11, 111, 211]]
+
+
+def test_where_a_shown_frame_lacks_a_cell_the_forecast_goes_on() -> None:
+    model = Counting(SampleShape(2, 3, 1, 1, 3), 2, **ALL_SHOWN)  # padded to 2 x 4
+    frames = noise(1, 5, 1, 1, 3)
+    valid = torch.tensor([[True, True, False], [False, True, True], [True, True, True]])
+    model.training_forward(
+        frames[:, :2], frames[:, 2:], valid=valid.reshape(1, 3, 1, 1, 3), step=0, total_steps=9
+    )
+    seen = model._unpatched(torch.stack(model.seen, dim=1), 1, 3)[0, :, 0, 0]
+    cells = frames[0, :, 0, 0]
+    torch.testing.assert_close(seen[:2], cells[:2])
+    assert seen[2].tolist() == [cells[2, 0], cells[2, 1], cells[1, 2] + 100]
+    assert seen[3].tolist() == [seen[2, 0] + 100, cells[3, 1], cells[3, 2]]
 
 
 def test_the_schedule_decides_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +224,18 @@ def test_shown_nothing_it_makes_its_forecast(name: str) -> None:
     with torch.no_grad():
         result = model.training_forward(history, target, step=0, total_steps=100)
         torch.testing.assert_close(result.prediction[:, 2:], model(history))
+
+
+def test_a_copy_of_a_compiled_system_has_weights_of_its_own() -> None:
+    model = make("convlstm", SampleShape(2, 2, 1, 4, 4))
+    history = noise(1, 2, 1, 4, 4)
+    with torch.no_grad():
+        before = model(history)
+        model.compile(backend="eager")
+        twin = copy.deepcopy(model)
+        model.readout.weight.zero_()
+        assert torch.equal(twin(history), before)
+        assert not model(history).any()
 
 
 @every_system
