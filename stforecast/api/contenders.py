@@ -86,24 +86,6 @@ def ablation_of(
     return found, _given_way(base)
 
 
-def listed(text: str | None) -> list[str] | None:
-    """Names separated by commas; None where nothing is given."""
-    if text is None:
-        return None
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def seeds_of(text: str) -> list[int]:
-    """Seeds separated by commas; ConfigError for anything else."""
-    try:
-        seeds = [int(part) for part in text.split(",")]
-    except ValueError:
-        seeds = [-1]
-    if min(seeds) < 0:
-        raise ConfigError(f"--seeds {text} are not whole numbers from 0 on, such as 0,1,2")
-    return seeds
-
-
 def _change(name: str, entry: ComparedOptions, preset: str | None) -> Change:
     """The experiment with another model in the place of its own."""
 

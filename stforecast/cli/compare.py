@@ -12,7 +12,7 @@ from stforecast.cli.session import Session
 from stforecast.cli.study import Study, name_of_store, open_store, open_study
 from stforecast.config import Change, Experiment, load_experiment
 from stforecast.config.outputs import ABLATION, COMPARISON
-from stforecast.errors import RunError
+from stforecast.errors import ConfigError, RunError
 
 
 @click.command(
@@ -90,7 +90,7 @@ def command(
     own_data = name_of_store(store) if store is not None else None
     study = open_study(session, config, overrides, own_data=own_data, store=store)
     record = open_store(study)
-    from stforecast.api.contenders import ablation_of, contenders_of, listed, seeds_of
+    from stforecast.api.contenders import ablation_of, contenders_of
     from stforecast.comparison import (
         campaign_table,
         check_groups,
@@ -103,7 +103,7 @@ def command(
     def load(change: Change) -> Experiment:
         return load_experiment(config, overrides, own_data=own_data, change=change).experiment
 
-    asked: Any = (study.experiment, load, partial(_described, study), listed(models), preset)
+    asked: Any = (study.experiment, load, partial(_described, study), _listed(models), preset)
     if ablation:
         contenders, notes = ablation_of(*asked)
     else:
@@ -114,7 +114,7 @@ def command(
         record,
         folder,
         contenders,
-        [options.training.seed] if seeds is None else seeds_of(seeds),
+        [options.training.seed] if seeds is None else _seeds(seeds),
         name=options.name,
         windows=options.windows,
         split=options.data.split,
@@ -148,3 +148,21 @@ def command(
 
 def _described(study: Study, experiment: Experiment) -> dict[str, Any]:
     return replace(study, experiment=experiment).described()
+
+
+def _listed(text: str | None) -> list[str] | None:
+    """Names separated by commas; None where nothing is given."""
+    if text is None:
+        return None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seeds(text: str) -> list[int]:
+    """Seeds separated by commas; ConfigError for anything else."""
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = [-1]
+    if min(seeds) < 0:
+        raise ConfigError(f"--seeds {text} are not whole numbers from 0 on, such as 0,1,2")
+    return seeds
