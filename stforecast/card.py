@@ -65,6 +65,14 @@ class TrainingCard(_Section):
     interrupted: str | None = Field(None, description="why it ended before its budget, if it did")
 
 
+class ImportCard(_Section):
+    """Where weights are from that were not trained here."""
+
+    layout: str = Field(description="the public code base, as models.from_published knows it")
+    file: str
+    sha256: str
+
+
 class RunCard(_Section):
     """A trained run, told from its data, its splits and its training."""
 
@@ -92,6 +100,7 @@ class RunCard(_Section):
     precision: str
     device: str
     training: TrainingCard
+    imported: ImportCard | None = None
     scores: dict[str, dict[str, dict[str, float | None]]] = Field(
         default_factory=dict,
         description="RMSE in physical units: part, then forecast or reference, then variable",
@@ -106,6 +115,11 @@ class RunCard(_Section):
     def step(self) -> TimeStep:
         """Step of the data that the run was trained on."""
         return TimeStep.parse(self.time_step, self.time_anchor)
+
+    @property
+    def protocol(self) -> str | None:
+        """The published terms that the run was trained on, if it was."""
+        return (self.experiment or {}).get("protocol")
 
     @property
     def channel_names(self) -> list[str]:

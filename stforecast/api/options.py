@@ -26,9 +26,21 @@ def experiment(
 ) -> Experiment:
     """An experiment from keyword arguments, each setting in the section that knows it.
 
-    What no section knows is a setting of the model. ConfigError for one that is nearly a setting of
-    the training or of the windows.
+    ``protocol`` is of the experiment as a whole, and what no section knows is a setting of the
+    model. ConfigError for one that is nearly a setting of the training or of the windows.
     """
+    return experiment_of(experiment_tree(where, name, model, windows, split, settings), (), where)
+
+
+def experiment_tree(
+    where: str,
+    name: str,
+    model: str,
+    windows: Mapping[str, Any],
+    split: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The sections of such an experiment as a file would have them."""
     tree: dict[str, dict[str, Any]] = {
         "data": {"split": {key: value for key, value in split.items() if value is not None}},
         "windows": dict(windows),
@@ -37,9 +49,11 @@ def experiment(
     }
     sections: dict[str, type[BaseModel]] = {"training": TrainingOptions, "windows": WindowOptions}
     known = {key: name for name, section in sections.items() for key in section.model_fields}
+    settings = dict(settings)
+    protocol = settings.pop("protocol", None)
     for key, value in settings.items():
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
         if key not in known and near:
             raise ConfigError(f"{where}: there is no {key}; did you mean {near[0]}?")
         tree[known.get(key, "model")][key] = value
-    return experiment_of({"name": name, **tree}, (), where)
+    return {"name": name, "protocol": protocol, **tree}

@@ -187,7 +187,8 @@ def train(
         resume, replace: go on with, or train anew, a run that is in the folder.
         progress: show a progress bar on a terminal.
         settings: any setting of the training (``max_time``, ``max_epochs``, ``seed``…), of the
-            windows (``departure``, ``covariates``), of the model, or its ``preset``.
+            windows (``departure``, ``covariates``), of the model, or its ``preset``; or a
+            ``protocol``.
 
     Returns:
         The run, with its best weights.

@@ -14,6 +14,7 @@ from stforecast.options import (
     WindowOptions,
 )
 from stforecast.options.base import Options
+from stforecast.options.protocols import ProtocolName
 
 # A name is a folder under runs/, so it stays clear of separators and of hidden files.
 Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*$", max_length=100)]
@@ -31,6 +32,12 @@ class Experiment(Options):
 
     name: Name = Field("experiment", description="folder of the outputs under `runs`")
     runs: str = Field("runs", description="folder that holds the outputs of every experiment")
+    protocol: ProtocolName | None = Field(
+        None,
+        description="terms of a published comparison: fixes split, scaling, days that are left out "
+        "and scores (docs/protocols.md); without a benchmark after the colon it is that of TaxiBJ, "
+        "or for videos of Moving MNIST",
+    )
     data: DataOptions = Field(default_factory=DataOptions)
     windows: WindowOptions = Field(default_factory=WindowOptions)
     model: ModelOptions = Field(default_factory=ModelOptions)

@@ -13,6 +13,7 @@ from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.config.overrides import apply_override, parse_override
 from stforecast.config.presets import DEMO, experiment_preset, experiment_presets, model_preset
 from stforecast.config.problems import explain
+from stforecast.config.protocols import ContradictionError, with_protocol
 from stforecast.config.text import KeyPath, read_yaml
 from stforecast.errors import ConfigError
 from stforecast.options import BUDGETS
@@ -156,7 +157,10 @@ def _resolve(
         tree = change(tree, given.keys())
     tree = _with_model_preset(tree)
     try:
-        return Experiment.model_validate(tree)
+        experiment = Experiment.model_validate(tree)
+        return Experiment.model_validate(with_protocol(tree, experiment))
+    except ContradictionError as error:
+        raise ConfigError(f"{_place(error.key, given, lines, where)}: {error}") from None
     except ValidationError as error:
         key, sentence = explain(error, tree, Experiment)
         raise ConfigError(f"{_place(key, given, lines, where)}: {sentence}") from None
