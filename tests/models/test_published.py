@@ -14,6 +14,7 @@ from torch import Tensor
 from stforecast.errors import ConfigError, DataError
 from stforecast.models import SampleShape, create_model, from_published
 from stforecast.models.published import LAYOUTS
+from stforecast.models.published.recurrent import public_name
 from stforecast.models.published.simvp import _public_name
 from stforecast.models.recurrent import RecurrentForecaster
 
@@ -123,6 +124,23 @@ def test_channels_tell_the_patches(layout: str, reference: Reference) -> None:
     spec, weights, history, output = reference
     told = {key: spec[key] for key in ("in_steps", "channels")}
     assert_public(computed(layout, weights, told, history), output)
+
+
+@pytest.mark.parametrize("kernel", [1, 7])
+@pytest.mark.parametrize(("patch", "layers"), [(1, 3), (2, 5), (4, 2)])
+@pytest.mark.parametrize("layout", ["causal_lstm", "convlstm", "predrnn", "predrnn_v2"])
+def test_other_sizes_are_read_from_the_weights(
+    layout: str, patch: int, layers: int, kernel: int
+) -> None:
+    hidden = [2, 3, 5, 1, 4][:layers] if layout == "convlstm" else [3] * layers
+    shape = SampleShape(3, 2, 2, 4 * patch, 3 * patch)
+    torch.manual_seed(0)
+    ours = create_model(layout, shape, hidden=hidden, patch_size=patch, filter_size=kernel).eval()
+    weights = {public_name(name): value for name, value in ours.state_dict().items()}
+    history, _ = shape.example(2)
+    told = {"in_steps": 3, "out_steps": 2, "channels": 2}
+    with torch.no_grad():
+        assert torch.equal(computed(layout, weights, told, history), ours(history))
 
 
 @every_layout
