@@ -57,7 +57,6 @@ def run(folder: Path) -> Table:
     state = "finished" if training.finished else f"unfinished ({training.interrupted or 'stopped'})"
     height, width = card.grid["shape"]
     settings = ", ".join(f"{key} {value}" for key, value in card.model.settings.items())
-    budget = ", ".join(f"{key} {value}" for key, value in training.budget.items())
     rows: Rows = [
         ("trained run", f"{card.name} in {folder}, {state}"),
         ("model", f"{card.model.name}: {settings}" if settings else card.model.name),
@@ -68,14 +67,7 @@ def run(folder: Path) -> Table:
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
         *((name, _part_text(card, name)) for name in card.splits),
-        ("budget", budget),
-        (
-            "trained for",
-            f"{training.steps} steps of {training.batch_size} samples, {training.epochs:.3g} "
-            f"epochs, {training.seconds:.0f} s on {card.device} in {card.precision}",
-        ),
-        ("best weights", f"of step {training.best_step}"),
-        ("seed", str(card.seed)),
+        *_weights_rows(card),
     ]
     for part, systems in card.scores.items():
         for system, scores in systems.items():
@@ -86,6 +78,23 @@ def run(folder: Path) -> Table:
     if card.git_revision:
         rows.append(("git revision", card.git_revision))
     return _table(rows)
+
+
+def _weights_rows(card: RunCard) -> Rows:
+    """Where the weights come from."""
+    training, origin = card.training, card.imported
+    if origin is not None:
+        return [("weights", f"{origin.layout} of {origin.file}, sha256 {origin.sha256[:12]}…")]
+    return [
+        ("budget", ", ".join(f"{key} {value}" for key, value in training.budget.items())),
+        (
+            "trained for",
+            f"{training.steps} steps of {training.batch_size} samples, {training.epochs:.3g} "
+            f"epochs, {training.seconds:.0f} s on {card.device} in {card.precision}",
+        ),
+        ("best weights", f"of step {training.best_step}"),
+        ("seed", str(card.seed)),
+    ]
 
 
 def _scaling_text(card: RunCard) -> str:

@@ -10,7 +10,17 @@ import click
 from stforecast._version import __version__
 from stforecast.cli.session import guarded
 
-_COMMANDS = ("ingest", "train", "forecast", "verify", "plot", "compare", "new", "info")
+_COMMANDS = (
+    "ingest",
+    "train",
+    "forecast",
+    "verify",
+    "plot",
+    "compare",
+    "new",
+    "info",
+    "import-weights",
+)
 
 
 class Program(click.Group):
@@ -22,7 +32,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"stforecast.cli.{cmd_name}")
+        module = importlib.import_module(f"stforecast.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

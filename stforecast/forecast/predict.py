@@ -115,10 +115,14 @@ def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
         "stforecast_history": card.windows["history"],
         "stforecast_horizon": card.windows["horizon"],
         "stforecast_precision": precision,
-        "stforecast_seed": card.seed,
-        "stforecast_trained_steps": card.training.steps,
         names.VALUE_RANGES: json.dumps(_value_ranges(model)),
     }
+    if card.imported is None:
+        attrs["stforecast_seed"] = card.seed
+        attrs["stforecast_trained_steps"] = card.training.steps
+    else:
+        origin = card.imported
+        attrs["stforecast_weights"] = f"{origin.layout} of {origin.file}, sha256 {origin.sha256}"
     if card.git_revision:
         attrs["stforecast_git_revision"] = card.git_revision
     if card.experiment:
