@@ -14,7 +14,7 @@ from stforecast.config import (
     load_experiment,
     safe_name,
 )
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from stforecast.cli.suggest import Record
@@ -95,7 +95,10 @@ def _known_of_channels(files: list[str], preset: str) -> dict[str, Any]:
     """What a preset knows of channels that have no names in the files, and of their clock."""
     from stforecast.sources import find_source
 
-    if find_source(files) != "deepst":
+    try:
+        if find_source(files) != "deepst":
+            return {}
+    except DataError:  # a reader that is named may read them yet
         return {}
     data = load_experiment(experiment_preset(preset)).experiment.data
     if not all(variable.index is not None for variable in (data.variables or {}).values()):
@@ -122,4 +125,5 @@ def _look(files: list[str], options: "DataOptions") -> "Record":
         sequence_name=store.meta.sequence_name,
         n_sequences=store.n_sequences,
         reader=options.reader or find_source(files),
+        drawn=store.meta.generation is not None,
     )

@@ -20,11 +20,18 @@ class Record:
     sequence_name: str | None
     n_sequences: int
     reader: str
+    drawn: bool = False
+    """Whether training sequences are drawn as they are needed."""
 
     @property
     def is_traffic(self) -> bool:
         """Counts in the cells of a city: they follow the week."""
         return self.reader == "deepst"
+
+    @property
+    def is_video(self) -> bool:
+        """Images, whose values go from 0 to 1."""
+        return self.reader in ("moving-mnist", "frames")
 
 
 def suggest_windows(record: Record) -> WindowSpec:

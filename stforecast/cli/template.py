@@ -17,7 +17,6 @@ from stforecast.cli.suggest import (
 )
 from stforecast.config.text import yaml_scalar
 from stforecast.errors import StForecastError
-from stforecast.grid import Grid
 from stforecast.options import DataOptions, SplitOptions, WindowOptions
 from stforecast.store import ChannelMeta
 from stforecast.timeaxis import TimeStep, stamp_text
@@ -116,12 +115,17 @@ def _data_section(
     lines += _plain(options, "time_step", f"time_step: {record.axis.step.text}", "as found")
     if record.sequence_name is not None:
         lines.append(f"  sequence: {yaml_scalar(record.sequence_name)}")
+    if record.drawn:
+        sizes = _inline(options.moving_mnist.model_dump())
+        lines += ["  # sequences drawn for an epoch, and those stored", f"  moving_mnist: {sizes}"]
+    if chosen := options.frames.model_dump(exclude_none=True):
+        lines.append(f"  frames: {_inline(chosen)}")
     if options.select:
         lines.append(f"  select: {_inline(options.select)}")
     lines.append("  variables:")
     for channel in record.channels:
         lines += _variable(channel, record, options)
-    lines += _place(record.grid, options)
+    lines += _place(record, options)
     lines += _period(record, options)
     lines += _split(record, windows, options.split)
     return "\n".join(lines)
@@ -140,18 +144,21 @@ def _variable(channel: ChannelMeta, record: Record, options: DataOptions) -> lis
     if record.is_traffic:
         values.setdefault("index", record.channels.index(channel))
         values.setdefault("minimum", 0)
+    if record.is_video:
+        values = {"minimum": 0, "maximum": 1, **values}
     words = "" if "long_name" in values else channel.long_name or channel.standard_name or ""
     units = f"in {channel.units}" if channel.units else "without units: add units: here"
     comment = ", ".join(part for part in (words, units) if part)
     return [f"    {yaml_scalar(channel.name)}: {_inline(values)}   # {comment}"]
 
 
-def _place(grid: Grid, options: DataOptions) -> list[str]:
+def _place(record: Record, options: DataOptions) -> list[str]:
     """Where the grid lies, and which part of it is taken: as given, else as it could be given."""
+    grid = record.grid
     lines = []
     if options.grid is not None:
         lines.append(f"  grid: {_inline(options.grid.model_dump())}")
-    elif grid.kind == "bare":
+    elif grid.kind == "bare" and record.sequence_name is None:
         lines += [
             "  # the files do not say where their cells lie; with the outer edges of the grid,",
             "  # forecasts and maps have latitude and longitude:",
@@ -175,7 +182,11 @@ def _ends(coord: xr.DataArray | None) -> list[float]:
 
 
 def _inline(values: Mapping[str, Any]) -> str:
-    return f"{{{', '.join(f'{key}: {yaml_scalar(value)}' for key, value in values.items())}}}"
+    parts = (
+        f"{key}: {_inline(value) if isinstance(value, Mapping) else yaml_scalar(value)}"
+        for key, value in values.items()
+    )
+    return f"{{{', '.join(parts)}}}"
 
 
 def _period(record: Record, options: DataOptions) -> list[str]:
@@ -188,6 +199,8 @@ def _period(record: Record, options: DataOptions) -> list[str]:
 
 
 def _split(record: Record, windows: WindowSpec, given: SplitOptions) -> list[str]:
+    if record.drawn:
+        return ["  # validation and test are what is stored, and there is nothing to split"]
     chosen = given.model_dump(exclude_none=True)
     if chosen:
         return ["  split:", *(f"    {name}: {_part(part)}" for name, part in chosen.items())]

@@ -1,12 +1,14 @@
 """The text of a new experiment file: it reads back, suits the record, and keeps presets."""
 
+from dataclasses import replace
+
 import pytest
 
 from stforecast.cli.suggest import Record, suggest_windows
 from stforecast.cli.template import as_patterns, experiment_text, relative_to
 from stforecast.config import Experiment, experiment_of, experiment_preset
 from stforecast.config.text import parse_value, parse_yaml, yaml_scalar
-from stforecast.options import DataOptions
+from stforecast.options import DataOptions, SplitOptions
 from stforecast.windows.spec import resolve_windows
 from stforecast.windows.splits import resolve_splits
 from tests.helpers import make_store
@@ -65,6 +67,23 @@ def test_windows_suit_the_step():
     assert (lengths["half hours"].history, lengths["half hours"].horizon) == (4, 4)
     assert (lengths["months"].history, lengths["months"].horizon) == (12, 6)
     assert (lengths["years"].history, lengths["years"].horizon) == (8, 4)
+
+
+def test_videos_have_their_own_keys():
+    video = record_of(reader="frames", **RECORDS["videos"])
+    options = DataOptions(frames={"length": 20, "resize": {"height": 4, "width": 5}})
+    experiment = experiment_in(experiment_text("films", ["kth"], video, options))
+    assert experiment.data.frames == options.frames
+    assert experiment.data.variables is not None
+    assert experiment.data.variables["v0"].maximum == 1
+    assert experiment.data.split.train == 0.7
+    digits = replace(video, reader="moving-mnist", drawn=True)
+    options = DataOptions(reader="moving-mnist", moving_mnist={"test": 7})
+    experiment = experiment_in(experiment_text("digits", ["mnist.npz"], digits, options))
+    assert experiment.data.reader == "moving-mnist"
+    assert experiment.data.moving_mnist == options.moving_mnist
+    # they say themselves what is for validation and for test
+    assert experiment.data.split == SplitOptions()
 
 
 def test_traffic_follows_the_week():
