@@ -181,7 +181,8 @@ class E3DLSTM(RecurrentForecaster):
 
     Weight and bias of the layer normalisation belong to the cells of the grid, or to its rows
     where it goes round the globe. Every step looks back at all the ones before it: what is kept
-    grows with T + T', and multiply-adds grow with its square.
+    grows with T + T', and multiply-adds grow with its square. From samples with T = T' = 1, of a
+    single step, conv_h and the weight of the normalisation get no gradient.
     """
 
     loss = "mse+mae"
