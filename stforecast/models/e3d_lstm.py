@@ -180,9 +180,11 @@ class E3DLSTM(RecurrentForecaster):
         matter: so it is by default, without them.
 
     Weight and bias of the layer normalisation belong to the cells of the grid, or to its rows
-    where it goes round the globe. Every step looks back at all the ones before it: what is kept
-    grows with T + T', and multiply-adds grow with its square. From samples with T = T' = 1, of a
-    single step, conv_h and the weight of the normalisation get no gradient.
+    where it goes round the globe; there a step recalls by places, as in the paper, else as
+    OpenSTL's port does (see :func:`records`). Every step looks back at all the ones before it: what
+    a forecast keeps grows with T + T', what training keeps and the multiply-adds with its square.
+    From samples with T = T' = 1, of a single step, conv_h and the weight of the normalisation get
+    no gradient.
     """
 
     loss = "mse+mae"
