@@ -100,7 +100,8 @@ class Campaign:
             ended = self._one(run, identity, progress, details, bar or _no_bar)
             say(f"{place}: {_words(ended)}")
             done.append(ended)
-            _clean_up()
+            if run.status is not Status.FINISHED:
+                _clean_up()
         return done
 
     def _one(
@@ -189,7 +190,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _clean_up() -> None:
-    """What a run, or the error that ended it, held in memory."""
+    """Let go of what a training held in memory: parts of it refer to each other."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

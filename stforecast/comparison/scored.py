@@ -60,7 +60,7 @@ def scores_of(
     model = load_trained(run, device)
     with bar(f"scoring {model.card.name}") as tell:
         forecasts = hindcast(model, record, options, tell)
-    scores = score(forecasts, model, record, options)
+    scores = score(forecasts, model, record, options, model.card.protocol)
     write_scores(scores.assign_attrs({_SCORED: key}), folder)
     return read_scores(path)
 

@@ -32,11 +32,15 @@ def hindcast(
 
 
 def score(
-    forecasts: xr.Dataset, model: TrainedModel, record: TensorStore, options: VerificationOptions
+    forecasts: xr.Dataset,
+    model: TrainedModel,
+    record: TensorStore,
+    options: VerificationOptions,
+    protocol: str | None = None,
 ) -> xr.Dataset:
     """The scores of a run's hindcast, as :func:`stforecast.verification.verify` gives them.
 
-    References learn from the training period of the run.
+    References learn from the training period of the run. ``protocol`` is that of ``options``.
     """
     references = references_for(
         forecasts,
@@ -45,4 +49,4 @@ def score(
         history=model.spec.history,
         train=period(record.axis, *model.card.splits["train"], "training period"),
     )
-    return verify_as_asked(options, forecasts, record.observations(), references)
+    return verify_as_asked(options, forecasts, record.observations(), references, protocol=protocol)

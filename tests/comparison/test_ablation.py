@@ -104,8 +104,8 @@ def test_models_5_to_9_have_one_kernel(label, kernel):
 
 
 def test_model_9_is_twice_as_wide():
-    assert [conv.out_channels for conv in branches(made("model8"))][0] == 16
-    assert [conv.out_channels for conv in branches(made("model9"))][0] == 32
+    assert branches(made("model8"))[0].out_channels == 16
+    assert branches(made("model9"))[0].out_channels == 32
 
 
 @pytest.mark.parametrize("sizes", [{"hid_T": 20}, {"hid_S": 6}])
