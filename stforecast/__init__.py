@@ -10,6 +10,7 @@ from stforecast._proj import load_proj_before_eccodes
 from stforecast._version import __version__
 
 if TYPE_CHECKING:
+    from stforecast.api.compare import compare
     from stforecast.api.data import ingest, open_data, open_store
     from stforecast.api.run import Run, load, train
     from stforecast.api.scores import plot, references, verify
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "__version__",
+    "compare",
     "ingest",
     "load",
     "open_data",
@@ -34,6 +36,7 @@ __all__ = [
 # Loaded when first used, so that the command line starts at once and torch stays away.
 _HOMES = {
     "Run": "stforecast.api.run:Run",
+    "compare": "stforecast.api.compare:compare",
     "ingest": "stforecast.api.data:ingest",
     "load": "stforecast.api.run:load",
     "open_data": "stforecast.api.data:open_data",
