@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stforecast.maps.figure import map_figure
     from stforecast.maps.plotting import plot, plot_sequences
-    from stforecast.maps.sequence_figure import sequence_figure
+    from stforecast.maps.sequence_panels import sequence_figure
 
 __all__ = ["map_figure", "plot", "plot_sequences", "sequence_figure"]
 
@@ -14,7 +14,7 @@ _WHERE = {
     "map_figure": "stforecast.maps.figure",
     "plot": "stforecast.maps.plotting",
     "plot_sequences": "stforecast.maps.plotting",
-    "sequence_figure": "stforecast.maps.sequence_figure",
+    "sequence_figure": "stforecast.maps.sequence_panels",
 }
 
 

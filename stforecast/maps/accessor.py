@@ -46,7 +46,7 @@ class ForecastAccessor:
 
         See :func:`stforecast.maps.sequence_figure` for ``sequences``, ``init_time`` and ``cmap``.
         """
-        from stforecast.maps.sequence_figure import sequence_figure
+        from stforecast.maps.sequence_panels import sequence_figure
 
         return sequence_figure(self._dataset, variable, lead_time, observed=observed, **options)
 

@@ -11,7 +11,7 @@ from stforecast.files import written_whole
 from stforecast.maps.choice import LeadTime, choose_variables
 from stforecast.maps.composition import MapFigure
 from stforecast.maps.figure import map_figure
-from stforecast.maps.sequence_figure import sequence_figure
+from stforecast.maps.sequence_panels import sequence_figure
 from stforecast.maps.sequences import pictures
 from stforecast.product.conform import conform
 

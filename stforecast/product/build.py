@@ -13,6 +13,7 @@ from stforecast.grid import Grid
 from stforecast.product.conventions import conforming_attrs, storable
 from stforecast.product.coordinates import duration_encoding, time_coordinates, time_encoding
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
+from stforecast.store.layout import holds_dates
 
 # Attributes of the source dataset that hold for what is made from it.
 _INHERITED = ("institution", "references", "license", "licence", "comment")
@@ -100,7 +101,7 @@ def with_encodings(product: xr.Dataset) -> xr.Dataset:
             fill = np.float32(np.nan) if variable.dtype == np.float32 else np.nan
             encoding: dict[str, Any] = {"_FillValue": fill, "zlib": True, "complevel": 4}
             encoding |= _listed_coordinates(product, variable, named)
-        elif variable.dtype.kind == "M" or variable.dtype.kind == "O":
+        elif holds_dates(variable):
             encoding = time_encoding(variable.values)
         elif variable.dtype.kind == "m":
             encoding = duration_encoding(variable.values)
@@ -215,6 +216,11 @@ def _attributes(
     return {name: storable(value) for name, value in attrs.items() if value is not None}
 
 
+def _plain_text(values: np.ndarray) -> np.ndarray:
+    """Text as any file format takes it; numbers as they are."""
+    return values.astype(object) if values.dtype.kind in "TU" else values
+
+
 def _with_sequences(
     product: xr.Dataset, store: TensorStore, name: str, sequences: Sequence[int]
 ) -> xr.Dataset:
@@ -227,7 +233,7 @@ def _with_sequences(
     if names.SEQUENCE in along and name != names.SEQUENCE:
         along[name] = along.pop(names.SEQUENCE)
     renamed = {
-        label: xr.Variable(name, variable.values, variable.attrs)
+        label: xr.Variable(name, _plain_text(variable.values), variable.attrs)
         for label, variable in along.items()
     }
     if name not in renamed:

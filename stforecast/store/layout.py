@@ -73,7 +73,7 @@ def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[s
             )
         if variable.dtype.kind == "f":
             own["_FillValue"] = None
-        elif names.TIME in variable.dims and _holds_dates(variable):
+        elif names.TIME in variable.dims and holds_dates(variable):
             own |= time_encoding(axis)
         encoding[str(name)] = own
     dims = dataset[names.DATA].dims
@@ -87,7 +87,8 @@ def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[s
     return encoding
 
 
-def _holds_dates(variable: xr.Variable) -> bool:
+def holds_dates(variable: xr.Variable) -> bool:
+    """Whether a variable holds dates, in whatever calendar, and not text or numbers."""
     if variable.dtype.kind == "O":
         return variable.size > 0 and isinstance(variable.values.flat[0], cftime.datetime)
     return bool(variable.dtype.kind == "M")

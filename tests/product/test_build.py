@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from stforecast.product import build_product
-from stforecast.store import ChannelMeta, TensorStore
+from stforecast.product import build_product, open_product, write_product
+from stforecast.store import ChannelMeta, TensorStore, write_store
 from tests.helpers import make_store
 
 
@@ -147,6 +147,20 @@ def test_sequences_have_a_dimension() -> None:
     )
     assert product["v0"].dims == ("init_time", "lead_time", "video", "lat", "lon")
     assert product["video"].values.tolist() == [0, 2]
+
+
+def test_names_of_sequences_are_text_and_stay_so(tmp_path) -> None:
+    labels = np.array(["film 1", "film 2", "film 10"], dtype=object)
+    plain = make_store(24, sequences=3)
+    store = TensorStore(plain.dataset.assign_coords(sequence=("sequence", labels)))
+    write_store(store.dataset, tmp_path / "s.zarr")
+    for each in (store, TensorStore.open(tmp_path / "s.zarr")):
+        values = np.zeros((1, 2, 2, 1, 6, 8), np.float32)
+        product = build_product(
+            values, store=each, init_positions=[5], lead_steps=[1, 2], attrs={}, sequences=[0, 2]
+        )
+        path = write_product(product, tmp_path / "f.nc", overwrite=True)
+        assert open_product(path)["video"].values.tolist() == ["film 1", "film 10"]
 
 
 def test_values_may_be_lazy() -> None:
