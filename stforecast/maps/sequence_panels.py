@@ -214,9 +214,9 @@ class _Sheet:
 def _scales(clips: Clips, cmap: str | None) -> dict[str, Scale]:
     """Colours of each row: one scale for all that was seen and forecast, another for errors."""
     values = [frames.values for row, frames in clips.rows.items() if row != "error"]
-    seen = clips.rows.get("truth", clips.rows["prediction"]).values
+    seen = clips.rows.get("truth") or clips.rows.get("input") or clips.rows["prediction"]
     scale = field_scale(clips.variable, values, cmap)
-    if cmap is None and _is_intensity(clips.variable, seen):
+    if cmap is None and _is_intensity(clips.variable, seen.values):
         scale = Scale(colour_map("gray"), Normalize(0, 1), "neither")
     scales = dict.fromkeys(clips.rows, scale)
     if "error" in scales:
