@@ -74,9 +74,9 @@ def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: 
         raise RunError(f"the run is finished, so there is nothing to resume; {hint}")
     if old != new and options.schedule not in OPEN_ENDED:
         raise RunError(
-            f"the budget was {budget_words(old)} and is now {budget_words(new)}, but the learning "
-            f"rate of schedule {options.schedule} anneals over the budget it was started with; keep "
-            "the budget, or train a new run (--replace)"
+            f"the budget was {budget_words(old)} and is now {budget_words(new)}, but the "
+            f"learning rate of schedule {options.schedule} anneals over the budget it was started "
+            "with; keep the budget, or train a new run (--replace)"
         )
 
 
