@@ -5,7 +5,7 @@ from typing import Any
 
 from stforecast.card import STATE, ModelCard, RunCard
 from stforecast.errors import ConfigError, DataError, Interrupted, RunError
-from stforecast.models.registry import complete_settings
+from stforecast.models.registry import complete_settings, variant_name
 from stforecast.options import ModelOptions, SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.training.budget import parse_duration
@@ -172,8 +172,9 @@ def _introduce(plan: Plan, card: RunCard, hardware: Hardware, reporter: Reporter
     for note in plan.splits.notes:
         reporter.notify(note)
     validation = f", {len(plan.validation)} for validation" if len(plan.validation) else ""
+    model = variant_name(card.model.name, card.model.settings)
     reporter.notify(
-        f"{card.model.name}, {plan.spec.history} → {plan.spec.horizon} steps of {card.time_step}, "
+        f"{model}, {plan.spec.history} → {plan.spec.horizon} steps of {card.time_step}, "
         f"{card.training.samples} windows for training{validation}; {hardware.describe()}"
     )
     if not len(plan.validation):

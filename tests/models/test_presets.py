@@ -15,6 +15,7 @@ from stforecast.options import TrainingOptions
 
 SHAPES = {
     "moving_mnist": SampleShape(10, 10, 1, 64, 64),
+    "moving_mnist_small": SampleShape(10, 10, 1, 64, 64),
     "taxibj": SampleShape(4, 4, 2, 32, 32),
     "weather": SampleShape(12, 12, 1, 32, 64, periodic_x=True),
     "human": SampleShape(4, 4, 3, 256, 256),
