@@ -114,7 +114,6 @@ class Campaign:
                 self.task.record,
                 self.task.verification,
                 run.folder / VERIFICATION,
-                protocol=self.task.protocol,
                 device=run.contender.training.device,
                 identity=identity,
                 bar=bar,
@@ -141,7 +140,6 @@ def make_campaign(
     windows: WindowOptions,
     split: SplitOptions,
     verification: VerificationOptions,
-    protocol: str | None = None,
     replace: bool = False,
     check: Callable[[Contender, SampleShape], None] | None = None,
 ) -> Campaign:
@@ -153,7 +151,6 @@ def make_campaign(
         contenders, seeds: each contender is trained once per seed.
         name: of the experiment.
         windows, split, verification: alike for all.
-        protocol: that of the verification, if it follows one.
         replace: train anew the runs that are there and were trained otherwise.
         check: raises ConfigError for a contender that does not go with the shape of the samples.
 
@@ -170,7 +167,7 @@ def make_campaign(
         if check is not None:
             check(contender, plan.shape)
         costs[contender.label] = costs_of(contender, plan.shape)
-    task = Task(name, record, windows, split, verification, protocol)
+    task = Task(name, record, windows, split, verification)
     runs = find_runs(task, plan, folder, contenders, seeds, replace=replace)
     return Campaign(task, runs, costs, notes)
 

@@ -38,8 +38,6 @@ class Task:
     windows: WindowOptions
     split: SplitOptions
     verification: VerificationOptions
-    protocol: str | None = None
-    """That of the verification, if it follows one."""
 
 
 @dataclass(frozen=True)
