@@ -20,6 +20,8 @@ _COMMANDS = (
     "new",
     "info",
     "import-weights",
+    "models",
+    "profile",
 )
 
 

@@ -102,8 +102,12 @@ class _Forecast:
         self._model, self._history, self._covariates = model.eval(), history, covariates
         self._autocast = _autocast(hardware)
 
-    def held(self) -> list[Tensor]:
-        return [*_tensors(self._model), *_sample(self._history, self._covariates)]
+    def idle_bytes(self) -> int:
+        """What is held between forecasts."""
+        return bytes_held([*_tensors(self._model), *_sample(self._history, self._covariates)])
+
+    def prepare(self) -> None:
+        """No forecast leaves anything to the next."""
 
     def __call__(self) -> None:
         with torch.inference_mode(), self._autocast:
@@ -129,21 +133,25 @@ class _TrainingStep:
         self._scaler = torch.amp.GradScaler(hardware.device, enabled=scaled)
         sampling = getattr(model, "sampling", None)
         self._step = 0 if sampling is None else sampling.middle(TOTAL_STEPS)
-        # As after the step before: a step of no gradient makes the optimiser's state.
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        self._optimizer.step()
+        self.prepare()
+        self._optimizer.step()  # of gradients that are zero: makes its state and nothing else
 
-    def held(self) -> list[Tensor]:
-        gradients = [value.grad for value in self._model.parameters() if value.grad is not None]
+    def idle_bytes(self) -> int:
+        """What is held between steps, but for gradients, which are dropped."""
+        self._optimizer.zero_grad()
         states = [
             value
             for state in self._optimizer.state.values()
             for value in state.values()
-            if isinstance(value, Tensor)
+            if isinstance(value, Tensor) and value.device == self._target.device
         ]
         samples = [*_sample(self._history, self._covariates), self._target]
-        return [*_tensors(self._model), *gradients, *states, *samples]
+        return bytes_held([*_tensors(self._model), *states, *samples])
+
+    def prepare(self) -> None:
+        """Leave the gradients that the step before would have left."""
+        for parameter in self._model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
 
     def __call__(self) -> None:
         with self._autocast:
@@ -165,12 +173,17 @@ class _TrainingStep:
 
 def _measure(call: "_Forecast | _TrainingStep", job: Job, tell: Callable[[], None]) -> Measured:
     device = torch.device(job.hardware.device)
+
+    def first_call() -> None:
+        call.prepare()
+        call()
+
     if device.type == "cuda":  # where the first call tries out which kernels are fastest
         tell()
         call()
     tell()
-    held = bytes_held(tensor for tensor in call.held() if tensor.device.type == device.type)
-    peak = peak_bytes(call, device)
+    idle = call.idle_bytes()
+    peak = peak_bytes(first_call, device)
     seconds: list[float] = []
     while not seconds or (len(seconds) < job.repeats and sum(seconds) < job.max_seconds):
         tell()
@@ -179,7 +192,7 @@ def _measure(call: "_Forecast | _TrainingStep", job: Job, tell: Callable[[], Non
         call()
         _synchronize(device)
         seconds.append(time.perf_counter() - begin)
-    return Measured(tuple(seconds), None if peak is None else held + peak)
+    return Measured(tuple(seconds), None if peak is None else idle + peak)
 
 
 def _telling(tell: Tell | None, what: str) -> Callable[[], None]:

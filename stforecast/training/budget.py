@@ -16,17 +16,18 @@ _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(sec|s|min|h|d)", re.IGNORECASE)
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as ``90s``, ``10min``, ``1h30min`` or ``2d``."""
+def parse_duration(text: str, what: str = "training.max_time") -> float:
+    """Seconds of a duration such as ``90s``, ``10min``, ``1h30min`` or ``2d``.
+
+    ConfigError, naming `what` it is, for anything else.
+    """
     rest = text.strip()
     seconds = 0.0
     while match := _DURATION.match(rest):
         seconds += float(match[1]) * _UNITS[match[2].lower()]
         rest = rest[match.end() :].strip()
     if rest or seconds <= 0:
-        raise ConfigError(
-            f"training.max_time is {text!r}; write a duration such as 90s, 10min or 1h30min"
-        )
+        raise ConfigError(f"{what} is {text!r}; write a duration such as 90s, 10min or 1h30min")
     return seconds
 
 
