@@ -64,6 +64,7 @@ def run(folder: Path) -> Table:
         ("horizon", _steps(card.windows["horizon"], card.step)),
         ("departure", str(card.windows["departure"])),
         ("scaling", _scaling_text(card)),
+        *([("protocol", card.protocol)] if card.protocol else []),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
         *((name, _part_text(card, name)) for name in card.splits),

@@ -108,6 +108,12 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
     card = read_card(study)
     record = open_store(study)
     card.check_fits(record)
+    asked = study.experiment.protocol
+    if asked is not None and asked != card.protocol:
+        raise ConfigError(
+            f"the run in {study.model} was trained under {card.protocol or 'no protocol'}, and "
+            f"cannot be scored under {asked}; train a run with protocol: {asked}"
+        )
     from stforecast.comparison.scoring import hindcast, score
     from stforecast.forecast import load_trained
     from stforecast.product import write_product
@@ -117,7 +123,7 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
     with progress_bar(session, "forecasting the test period") as progress:
         forecasts = hindcast(model, record, options, progress)
     write_product(forecasts, folder / HINDCAST)
-    return score(forecasts, model, record, options)
+    return score(forecasts, model, record, options, asked)
 
 
 def _score_files(
@@ -144,7 +150,12 @@ def _score_files(
         if variable.minimum is not None and variable.maximum is not None
     }
     return verify_as_asked(
-        experiment.verification, forecasts, record.observations(), references, ranges
+        experiment.verification,
+        forecasts,
+        record.observations(),
+        references,
+        ranges,
+        experiment.protocol,
     )
 
 

@@ -11,20 +11,23 @@ from stforecast.errors import DataError
 from stforecast.files import written_whole
 from stforecast.product.coordinates import duration_encoding
 from stforecast.verification.metrics import ALWAYS, METRICS, shown_metrics
+from stforecast.verification.protocol import protocol_frame
 from stforecast.verification.text import lead_texts
 
 
 def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
     """Write ``scores.nc`` and ``scores.csv``, each whole or not at all; gives their paths.
 
-    Scores of frames have a table of their own, ``frame_scores.csv``. StForecastError when they
-    cannot be written.
+    Scores of frames have a table of their own, ``frame_scores.csv``, and so have those that follow
+    a protocol, ``protocol_scores.csv``. StForecastError when they cannot be written.
     """
     folder = Path(folder)
     netcdf = folder / "scores.nc"
     tables = {folder / "scores.csv": score_frame(scores)}
     if any(METRICS[metric].of_frames for metric in shown_metrics(scores)):
         tables[folder / "frame_scores.csv"] = frame_score_frame(scores)
+    if "protocol" in scores.attrs:
+        tables[folder / "protocol_scores.csv"] = protocol_frame(scores)
     dataset = scores.copy()
     lead = dataset.coords.get(names.LEAD_TIME)
     if lead is not None and lead.dtype.kind == "m":

@@ -3,6 +3,7 @@
 Fields are read and compared block by block, so that memory stays flat however many there are.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,11 @@ def verify(
     told = checked_metrics([*ALWAYS, *shown])
     result = _dataset(comparison, groups, sums, told, list(forecast), list(references))
     result = _described(result, comparison, sums, weights)
+    of_variables = {
+        name: scaling.ranges[name] for name in comparison.variables if name in scaling.ranges
+    }
+    if of_variables:
+        result.attrs["value_ranges"] = json.dumps(of_variables)
     return result.assign_attrs(metrics=", ".join(shown))
 
 
@@ -85,12 +91,14 @@ def verify_as_asked(
     observations: xr.Dataset,
     references: Mapping[str, xr.Dataset],
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    protocol: str | None = None,
 ) -> xr.Dataset:
     """:func:`verify` with the metrics and groups of an experiment's options.
 
-    ``ranges`` of the variables go before those that the forecast tells.
+    ``ranges`` of the variables go before those that the forecast tells. Scores that follow a
+    ``protocol`` name it in an attribute.
     """
-    return verify(
+    scores = verify(
         forecast,
         observations,
         references=references,
@@ -99,6 +107,7 @@ def verify_as_asked(
         metrics=options.metrics,
         frames=FrameScaling(ranges or {}, options.ssim_window, options.ssim_range),
     )
+    return scores if protocol is None else scores.assign_attrs(protocol=protocol)
 
 
 class _Sums:

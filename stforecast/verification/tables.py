@@ -12,6 +12,7 @@ from stforecast import names
 from stforecast.verification.groups import GROUPS
 from stforecast.verification.metrics import METRICS, shown_metrics
 from stforecast.verification.pooling import pooled
+from stforecast.verification.protocol import protocol_note, protocol_table
 from stforecast.verification.table_content import CellContent, Content, FrameContent, narrowest
 
 # More rows than these are left to the CSV file.
@@ -23,9 +24,9 @@ def score_table(scores: xr.Dataset) -> "ScoreTable":
 
     One table per variable: per lead time the RMSE of each forecast and reference side by side, then
     further metrics and skill of the forecasts; the last line is of all values together. Metrics of
-    frames have a table of their own. Where a table is too wide, the scores stand below one another.
-    Scores by further groups (hour, season…) have a row each, unless they are too many: then they
-    are put together, which a note says.
+    frames have a table of their own, and so has a protocol. Where a table is too wide, the scores
+    stand below one another. Scores by further groups (hour, season…) have a row each, unless they
+    are too many: then they are put together, which a note says.
     """
     return ScoreTable(scores)
 
@@ -50,9 +51,13 @@ class ScoreTable:
                 for column in table.columns:
                     column.width = column.min_width
             yield Padding(table, (0, 0, 1, 0))
+        if "protocol" in scores.attrs:
+            yield Padding(protocol_table(self.scores), (0, 0, 1, 0))
         notes = [f"{scores.attrs['period']}; averaged {scores.attrs['averaging']}."]
         if "frames" in scores:
             notes.append(_frame_note(scores))
+        if "protocol" in scores.attrs:
+            notes.append(protocol_note(scores))
         if together:
             notes.append(f"Apart by {' and '.join(together)} in the files.")
         yield Text(" ".join(notes), style="dim")
