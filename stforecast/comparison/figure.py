@@ -32,7 +32,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 _LINES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 _MOST_VARIABLES = 4
 # References up to so many times the largest error of a model are worth the room they take.
-_IN_RANGE = 1.3
+_IN_RANGE = 1.15
 
 
 def draw(result: xr.Dataset) -> Figure:
