@@ -39,20 +39,19 @@ class Numbers(click.ParamType):
     crevnet                   the authors' CrevNet-Traffic4cast
 
 TAU as OpenSTL publishes it for TaxiBJ learned counts scaled to [0, 1] by the smallest and largest
-of its training period, 0 and 1292:
+of its training period, 0 and 1292, and no calendar:
 
 \b
+    stforecast new taxibj --from taxibj --data TaxiBJ/BJ*.h5
     stforecast ingest -c taxibj.yaml
     stforecast import-weights openstl_simvp_tau taxibj_tau_cos_ep50.pth -c taxibj.yaml \\
-        --set 'windows.covariates=[]' \\
-        --set windows.scaling=minmax --minimum 0 --maximum 1292
-    stforecast forecast -c taxibj.yaml
+        --set 'windows.covariates=[]' --minimum 0 --maximum 1292
+    stforecast verify -c taxibj.yaml
 
-A checkpoint of Lightning's for Moving MNIST, whose frames are in [0, 1] already:
+Weights of the same model for other data, whose values were divided by their standard deviation:
 
 \b
-    stforecast import-weights openstl_simvp_gsta checkpoints/best.ckpt -c moving_mnist.yaml \\
-        --set windows.scaling=none
+    stforecast import-weights openstl_simvp_tau best.ckpt -c t2m.yaml --mean 278.4 --std 21.2
 """,
 )
 @click.argument("layout")

@@ -118,7 +118,7 @@ def import_weights(
             system,
             TrainingOptions(),
             Hardware("cpu", "float32"),
-            _experiment(experiment, model, horizon),
+            _experiment(experiment, model, None if horizon == window.horizon else horizon),
         ).model_copy(
             update={
                 "shape": dataclasses.asdict(model.shape),
@@ -259,16 +259,15 @@ def _per_channel(key: str, values: Sequence[float], channels: Sequence[str]) -> 
 
 
 def _experiment(
-    experiment: dict[str, Any] | None, model: Forecaster, horizon: int
+    experiment: dict[str, Any] | None, model: Forecaster, horizon: int | None
 ) -> dict[str, Any] | None:
-    """The experiment with the model and the horizon that the weights came with."""
+    """The experiment with the model that the weights came with, and another horizon if need be."""
     if experiment is None:
         return None
-    return {
-        **experiment,
-        "model": {"name": model.name, "preset": None, **model.settings},
-        "windows": {**experiment["windows"], "horizon": horizon},
-    }
+    whole = {**experiment, "model": {"name": model.name, "preset": None, **model.settings}}
+    if horizon is not None:
+        whole["windows"] = {**experiment["windows"], "horizon": horizon}
+    return whole
 
 
 def _sha256(path: Path) -> str:
