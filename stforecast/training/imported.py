@@ -230,7 +230,7 @@ def _statistics(
             f"a {strange[0]} is given, which windows.scaling {scaling} does not use; "
             f"set it to {' or '.join(fit)}"
         )
-    told = {
+    told: dict[str, Any] = {
         key: _per_channel(key, values[key], channels) for key in used if values[key] is not None
     }
     if len(told) == 1:

@@ -38,8 +38,8 @@ def from_published(
     """Make a module that computes what a public implementation does with these weights.
 
     layout: a name in LAYOUTS.
-    weights: the parameters under their public names, in any precision; ``module.`` or ``model.``
-        in front of every name is taken off.
+    weights: the parameters under their public names, in any precision; ``module.``, ``model.`` and
+        ``_orig_mod.`` in front of every name are taken off.
     spec: sizes; in_steps, out_steps, and what the layout's public constructor was given. What the
         weights' shapes tell may be left out.
 
