@@ -5,7 +5,8 @@ import numpy as np
 from stforecast.models import SampleShape
 from stforecast.options import SplitOptions, WindowOptions
 from stforecast.store import TensorStore
-from stforecast.windows import resolve_splits, resolve_windows, sample_shape
+from stforecast.training.plan import settle_windows
+from stforecast.windows import sample_shape
 from stforecast.windows.days import usable_times
 
 # What the presets of models are made for; "small" is a city on a laptop.
@@ -22,10 +23,8 @@ def shape_of_record(store: TensorStore, windows: WindowOptions, split: SplitOpti
 
     Raises ConfigError or DataError where the windows or the split do not suit the record.
     """
-    spec = resolve_windows(windows, store.axis.step)
-    usable = usable_times(store, spec)
-    splits = resolve_splits(store.axis, split, spec, store.n_sequences, usable=usable)
-    times = np.arange(*splits.train)[usable[slice(*splits.train)]]
+    spec, splits = settle_windows(store, windows, split)
+    times = np.arange(*splits.train)[usable_times(store, spec)[slice(*splits.train)]]
     sequences, channels = list(splits.sequences_of("train")), store.shape[1]
     valid = store.valid_cells.reshape(store.n_sequences, -1, channels)[sequences][:, times]
     lacking = valid < store.grid.height * store.grid.width

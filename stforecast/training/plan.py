@@ -72,6 +72,23 @@ class Plan:
         }
 
 
+def settle_windows(
+    store: TensorStore, windows: WindowOptions, split: SplitOptions
+) -> tuple[WindowSpec, Splits]:
+    """What makes a sample of a record, and how it is split; nothing is read.
+
+    Raises ConfigError or DataError where windows or split do not suit the record.
+    """
+    spec = resolve_windows(windows, store.axis.step)
+    check_scaling(spec, store.meta.channels)
+    drawn = store.meta.generation
+    stored: dict[PartName, Range] | None = None
+    if drawn is not None:
+        stored = {part: drawn.stored[part] for part in drawn.stored}
+    usable = usable_times(store, spec)
+    return spec, resolve_splits(store.axis, split, spec, store.n_sequences, stored, usable)
+
+
 def make_plan(
     store: TensorStore,
     windows: WindowOptions,
@@ -85,19 +102,12 @@ def make_plan(
         DataError: the training or the validation period has no window without an absent time.
         ConfigError: variables of unlike units are to be scaled together.
     """
-    spec = resolve_windows(windows, store.axis.step)
-    check_scaling(spec, store.meta.channels)
-    drawn = store.meta.generation
-    stored: dict[PartName, Range] | None = None
-    if drawn is not None:
-        stored = {part: drawn.stored[part] for part in drawn.stored}
-    usable = usable_times(store, spec)
-    splits = resolve_splits(store.axis, split, spec, store.n_sequences, stored, usable)
+    spec, splits = settle_windows(store, windows, split)
     told = left_out(store, spec)
     if told is not None:
         splits.notes.append(told)
     train = np.zeros((0, 2), np.int64)
-    if drawn is None:
+    if store.meta.generation is None:
         train = list_samples(store, spec, splits, "train")
     frames = Frames(store, progress=progress, sequences=_needed(splits))
     if statistics is None:
