@@ -17,6 +17,7 @@ from stforecast.store import TensorStore, write_store
 from tests.forecast.runs import make_run
 from tests.helpers import make_store
 from tests.ingest import zoo
+from tests.videos import make_digits, write_idx
 
 
 def python(code: str) -> str:
@@ -265,6 +266,24 @@ def test_sequences(tmp_path: Path) -> None:
 
 
 # --- scores --------------------------------------------------------------------------------------
+
+
+def test_sequences_that_are_drawn_are_learned_from_a_store(tmp_path: Path) -> None:
+    digits = write_idx(tmp_path / "digits.idx", make_digits(40))
+    options = {
+        "reader": "moving-mnist",
+        "moving_mnist": {"train": 8, "validation": 2, "test": 3, "frames": 4, "size": 16},
+    }
+    obs = sf.open_data(digits, **options)
+    assert dict(obs.intensity.sizes) == {"sequence": 5, "time": 4, "y": 16, "x": 16}
+    store = tmp_path / "s.zarr"
+    sf.ingest(digits, store, **options)
+    for shown in (obs, sf.open_store(store)):
+        with pytest.raises(ConfigError, match="give the path of the store"):
+            sf.train(shown, history=2, horizon=2, max_steps=2)
+    small = {"hid_S": 4, "hid_T": 8, "N_T": 2, "max_steps": 2, "folder": tmp_path / "run"}
+    run = sf.train(store, history=2, horizon=2, progress=False, **small)
+    assert run.hindcast(obs, period="test").sequence.values.tolist() == [2, 3, 4]
 
 
 def test_scores_know_the_training_period_of_the_run(run: sf.Run) -> None:

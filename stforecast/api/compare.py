@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from stforecast.api.data import Record, to_store
+from stforecast.api.data import Record, store_to_learn_from
 from stforecast.api.options import experiment_tree
 from stforecast.config import Change, Experiment, experiment_of
 from stforecast.config.outputs import ABLATION, COMPARISON
@@ -101,7 +101,7 @@ def compare(
             place = Path(tempfile.mkdtemp(prefix="stforecast-"))
         folder = place / (ABLATION if ablation else COMPARISON)
     campaign = make_campaign(
-        to_store(data),
+        store_to_learn_from(data),
         Path(folder),
         contenders,
         list(seeds),

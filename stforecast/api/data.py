@@ -12,7 +12,7 @@ import xarray as xr
 from stforecast import names
 from stforecast.api.options import data_options
 from stforecast.card import RunCard
-from stforecast.errors import StForecastWarning
+from stforecast.errors import ConfigError, StForecastWarning
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.pipeline import Prepared, prepare
 from stforecast.ingest.pipeline import ingest as _ingest
@@ -102,6 +102,19 @@ def to_store(record: Record, variables: Sequence[str] | None = None) -> TensorSt
     return _described(_prepared(record, variables).store(), record)
 
 
+def store_to_learn_from(record: Record) -> TensorStore:
+    """Any record as a tensor store to train on.
+
+    ConfigError for a dataset that lacks what its training sequences are drawn from.
+    """
+    if isinstance(record, xr.Dataset) and _kept(record).get("drawn"):
+        raise ConfigError(
+            "the training sequences of this record are drawn as they are needed, and a dataset "
+            "does not tell how: ingest its files and give the path of the store"
+        )
+    return to_store(record)
+
+
 def lazy_store(record: Record, card: RunCard) -> TensorStore:
     """Any record as a tensor store of a run's variables, of which nothing but the times is read.
 
@@ -165,6 +178,7 @@ def _shown(store: TensorStore, sources: Sequence[dict[str, Any]]) -> xr.Dataset:
         },
         "absent": [dates_of(axis, (int(a), int(b))) for a, b in edges.reshape(-1, 2)],
         "sources": list(sources),
+        "drawn": meta.generation is not None,
     }
     shown = store.variables()
     return shown.assign_attrs({KEPT: json.dumps(kept)})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from stforecast.api.data import Record, lazy_store, part_of, to_store
+from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from
 from stforecast.api.options import experiment
 from stforecast.card import CARD, RunCard
 from stforecast.errors import StForecastWarning
@@ -207,7 +207,7 @@ def train(
         {"train": train, "validation": validation, "test": test},
         settings,
     )
-    store = to_store(data)
+    store = store_to_learn_from(data)
     if folder is None:
         folder = (
             Path(chosen.runs) / chosen.name / "model"
