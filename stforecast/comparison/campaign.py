@@ -13,12 +13,12 @@ import xarray as xr
 
 from stforecast.card import RunCard
 from stforecast.comparison.contenders import Contender, check_contenders
-from stforecast.comparison.costs import Costs, costs_of
 from stforecast.comparison.references import scored_beside
 from stforecast.comparison.runs import VERIFICATION, Run, Status, Task, find_runs, train_run
 from stforecast.comparison.scored import Bar, Tell, identity_of, scores_of
 from stforecast.errors import Interrupted, StForecastError
 from stforecast.models import SampleShape
+from stforecast.models.cost import Costs, count_costs
 from stforecast.options import SplitOptions, VerificationOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.training.budget import parse_duration
@@ -166,7 +166,8 @@ def make_campaign(
     for contender in contenders:
         if check is not None:
             check(contender, plan.shape)
-        costs[contender.label] = costs_of(contender, plan.shape)
+        model = contender.model
+        costs[contender.label] = count_costs(model.name, plan.shape, **model.settings)
     task = Task(name, record, windows, split, verification)
     runs = find_runs(task, plan, folder, contenders, seeds, replace=replace)
     return Campaign(task, runs, costs, notes)

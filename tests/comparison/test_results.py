@@ -20,20 +20,20 @@ from stforecast.comparison import (
     write_comparison,
 )
 from stforecast.comparison.campaign import Done
-from stforecast.comparison.costs import Costs
 from stforecast.comparison.results import long_frame, ranking, shown_variables, summary_frame
 from stforecast.comparison.runs import Run, Status
 from stforecast.comparison.tables import comparison_markdown, count_text, seconds_text
 from stforecast.errors import StForecastWarning
+from stforecast.models.cost import Costs
 from stforecast.verification.output import read_scores, write_scores
 from tests.comparison.conftest import contenders
 
 LEADS = np.array([1, 2], "timedelta64[h]").astype("timedelta64[ns]")
 REFERENCES = ("persistence", "climatology", "hour_of_week")
 COSTS = {
-    "simvp": Costs(3_500_000, 121_000_000),
-    "convlstm": Costs(120_000, 26_900_000),
-    "mim": Costs(900, 4_000),
+    "simvp": Costs(3_500_000, 121_000_000, 60_500_000),
+    "convlstm": Costs(120_000, 26_900_000, 13_450_000),
+    "mim": Costs(900, 4_000, 2_000),
 }
 
 
@@ -330,7 +330,7 @@ def test_nothing_in_the_figure_overlaps(result):
 
 def test_references_far_off_are_left_out_of_the_figure():
     far = scores([[3, 4], [5, 6]])
-    far["rmse"][1] = 1000
+    far["rmse"][1], far["rmse"][3] = 1000, 5
     lines = draw(result_of({("simvp", 0): far})).axes[1].get_legend().get_texts()
     assert [text.get_text().split("  ")[0] for text in lines] == ["simvp", "hour of week"]
 
