@@ -116,14 +116,15 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
         )
     from stforecast.comparison.scoring import hindcast, score
     from stforecast.forecast import load_trained
-    from stforecast.product import write_product
+    from stforecast.product import open_product, write_product
 
     options = study.experiment.verification
     model = load_trained(study.model, study.experiment.training.device)
     with progress_bar(session, "forecasting the test period") as progress:
-        forecasts = hindcast(model, record, options, progress)
-    write_product(forecasts, folder / HINDCAST)
-    return score(forecasts, model, record, options, asked)
+        # a large hindcast is made as it is written
+        path = write_product(hindcast(model, record, options, progress), folder / HINDCAST)
+    with open_product(path) as forecasts:
+        return score(forecasts, model, record, options, asked)
 
 
 def _score_files(

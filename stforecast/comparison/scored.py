@@ -59,8 +59,9 @@ def scores_of(
             return kept
     model = load_trained(run, device)
     with bar(f"scoring {model.card.name}") as tell:
+        # a large hindcast is made as it is scored
         forecasts = hindcast(model, record, options, tell)
-    scores = score(forecasts, model, record, options, model.card.protocol)
+        scores = score(forecasts, model, record, options, model.card.protocol)
     write_scores(scores.assign_attrs({_SCORED: key}), folder)
     return read_scores(path)
 

@@ -10,6 +10,9 @@ from stforecast.store import TensorStore
 from stforecast.verification import references_for, verify_as_asked
 from stforecast.windows.splits import period
 
+# Bytes of a hindcast that are held in memory; a larger one is made block by block.
+_MOST_HELD = 256 * 2**20
+
 
 def hindcast(
     model: TrainedModel,
@@ -18,6 +21,9 @@ def hindcast(
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Forecasts of a run from all initial times of its test period, ``options.every`` apart.
+
+    Where they are many they are made when they are read, so that memory stays flat: write them or
+    score them, but do not do both from what is returned.
 
     Raises:
         RunError: the run does not fit the record. ConfigError, DataError: there is no test period,
@@ -28,7 +34,9 @@ def hindcast(
     inits, sequences = period_samples(
         record, model.spec, model.card, "test", horizon=model.spec.horizon, every=every
     )
-    return predict(model, record, inits, sequences=sequences, progress=progress)
+    return predict(
+        model, record, inits, sequences=sequences, progress=progress, lazy_above=_MOST_HELD
+    )
 
 
 def score(

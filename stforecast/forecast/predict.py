@@ -1,35 +1,25 @@
 """Forecasts from many initial times, in blocks, as a georeferenced dataset."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from stforecast import names
 from stforecast._version import __version__
 from stforecast.errors import RunError
+from stforecast.forecast.batches import Batches
 from stforecast.forecast.initial import check_init_positions
-from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import Precision, TrainedModel
-from stforecast.models import Covariates
 from stforecast.models.registry import paper, variant_name
 from stforecast.product import build_product
 from stforecast.product.build import history_line
 from stforecast.store import TensorStore
-from stforecast.windows.covariates import CovariateSet
-from stforecast.windows.dataset import covariates_at
-from stforecast.windows.frames import Frames
 from stforecast.windows.scaling import value_ranges
 from stforecast.windows.statistics import Statistics
-
-# Largest default batch, and how many values of history it may hold.
-_BATCH = 32
-_BATCH_VALUES = 2**22
 
 
 def predict(
@@ -42,6 +32,7 @@ def predict(
     batch_size: int | None = None,
     precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
+    lazy_above: int | None = None,
 ) -> xr.Dataset:
     """Forecasts of a run from a record, whose future it never reads.
 
@@ -55,6 +46,8 @@ def predict(
         batch_size: forecasts made at once; by default what suits the size of the grid.
         precision: ``auto`` is that of the training on a GPU, and float32 elsewhere.
         progress: told how many forecasts of how many are made.
+        lazy_above: bytes beyond which forecasts are not held but made when they are read, each time
+            anew: for one that is written, or scored, and not kept. By default all are held.
 
     Returns:
         A product as of :func:`stforecast.product.build_product`; missing cells are NaN. The same
@@ -69,26 +62,21 @@ def predict(
     check_init_positions(store, model.spec, inits)
     steps = horizon_steps(model, store, horizon)
     chosen = _sequences(store, sequences)
-    samples = [(sequence, init) for sequence in chosen for init in inits.tolist()]
-    values = np.empty((len(samples), steps, *store.shape[1:]), np.float32)
+    of_sequences = chosen if store.meta.sequence_name is not None else None
     used = model.precision(precision)
-    done = 0
-    for block in _blocks(
-        model, store, samples, steps, batch_size or _batch_size(store, model), used
-    ):
-        values[done : done + len(block)] = block
-        done += len(block)
-        if progress is not None:
-            progress(done, len(samples))
-    shaped: NDArray[np.float32] = values.reshape(len(chosen), len(inits), *values.shape[1:])
-    has_sequences = store.meta.sequence_name is not None
+    count = len(chosen) * len(inits)
+    batches = Batches(
+        model, store, count, steps, batch_size=batch_size, precision=used, progress=progress
+    )
+    held = lazy_above is None or 4 * count * steps * int(np.prod(store.shape[1:])) <= lazy_above
+    values = (batches if held else batches.lazily)(of_sequences, inits)
     return build_product(
-        np.moveaxis(shaped, 0, 2) if has_sequences else shaped[0],
+        values,
         store=store,
         init_positions=inits,
         lead_steps=np.arange(1, steps + 1),
         attrs=provenance(model, used),
-        sequences=chosen if has_sequences else None,
+        sequences=of_sequences,
     )
 
 
@@ -139,57 +127,6 @@ def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
 def _value_ranges(model: TrainedModel) -> dict[str, tuple[float, float]]:
     statistics = Statistics.from_json(model.card.statistics)
     return value_ranges(statistics, model.spec, model.card.channels)
-
-
-def _blocks(
-    model: TrainedModel,
-    store: TensorStore,
-    samples: Sequence[tuple[int, int]],
-    steps: int,
-    batch_size: int,
-    precision: str,
-) -> Iterator[NDArray[np.float32]]:
-    """Forecasts (B, steps, C, H, W) of the samples (sequence, initial position), in their order."""
-    spec, device = model.spec, model.device
-    # a record of which most is read is read once
-    much = len(samples) * spec.history > store.n_sequences * store.shape[0]
-    frames = Frames(store, cache_bytes=None if much else 0)
-    covariates = CovariateSet.of(spec, store.axis)
-    grid = store.shape[2:]
-    before = np.arange(1 - spec.history, 1)
-    for start in range(0, len(samples), batch_size):
-        part = np.asarray(samples[start : start + batch_size], np.int64)
-        numbers, inits = part[:, 0], part[:, 1]
-        history = frames.gather(numbers, inits[:, None] + before).to(device)
-
-        def known(ahead: int, inits: NDArray[np.int64] = inits) -> Covariates | None:
-            return _moved(covariates_at(covariates, inits + ahead, grid), device)
-
-        try:
-            with torch.inference_mode(), model.autocast(precision):
-                shots = rollout(model.module, model.transform, history, known)
-                count = -(-steps // spec.horizon)
-                made = [shot.cpu() for _, shot in zip(range(count), shots, strict=False)]
-        except torch.OutOfMemoryError as error:
-            raise RunError(
-                f"{device} has too little memory for {len(part)} forecasts at once; lower the "
-                "batch size"
-            ) from error
-        yield torch.cat(made, dim=1)[:, :steps].numpy()
-
-
-def _moved(covariates: Covariates | None, device: torch.device) -> Covariates | None:
-    if covariates is None:
-        return None
-    parts = {field.name: getattr(covariates, field.name) for field in fields(covariates)}
-    return Covariates(
-        **{name: None if part is None else part.to(device) for name, part in parts.items()}
-    )
-
-
-def _batch_size(store: TensorStore, model: TrainedModel) -> int:
-    values = model.spec.history * int(np.prod(store.shape[1:]))
-    return max(1, min(_BATCH, _BATCH_VALUES // values))
 
 
 def _sequences(store: TensorStore, asked: Sequence[int] | None) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from stforecast import names
 from stforecast.errors import DataError, StForecastError
 from stforecast.files import written_whole
 from stforecast.product.build import with_encodings
@@ -18,6 +19,8 @@ Layout = Literal["forecast", "time"]
 
 _NETCDF = (".nc", ".nc4")
 _ZARR = ".zarr"
+# Bytes of one chunk of a file, where fields are so small.
+_CHUNK = 2**22
 
 
 def write_product(
@@ -50,6 +53,7 @@ def write_product(
         with replaced(path, what="the forecast", overwrite=True, ours=_is_zarr) as folder:
             _write_zarr(prepared, folder)
     else:
+        _chunk_by_fields(prepared)
         with written_whole(path, "the forecast") as beside:
             prepared.to_netcdf(beside, engine="netcdf4", format="NETCDF4")
     return path
@@ -77,6 +81,16 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
             "overwrite it with --overwrite"
         )
     return path
+
+
+def _chunk_by_fields(product: xr.Dataset) -> None:
+    """Chunks of whole fields for what is made block by block: each chunk is written once."""
+    for variable in product.data_vars.values():
+        if variable.chunks is not None and variable.ndim > 3:
+            leads = variable.sizes.get(names.LEAD_TIME, 1)
+            fields = leads if 4 * leads * int(np.prod(variable.shape[-2:])) <= _CHUNK else 1
+            sizes = [fields if dim == names.LEAD_TIME else 1 for dim in variable.dims[:-2]]
+            variable.encoding["chunksizes"] = (*sizes, *variable.shape[-2:])
 
 
 def _write_zarr(product: xr.Dataset, path: Path) -> None:

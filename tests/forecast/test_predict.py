@@ -8,6 +8,7 @@ import xarray as xr
 
 from stforecast.errors import ConfigError, DataError, RunError
 from stforecast.forecast import predict
+from stforecast.product import open_product, write_product
 from stforecast.store import TensorStore
 from tests.forecast.runs import make_trained
 from tests.helpers import make_store
@@ -185,3 +186,37 @@ def test_precision_is_what_was_asked_for(tmp_path: Path) -> None:
     assert 0 < difference < 0.2
     with pytest.raises(RunError, match="float16 forecasts need a GPU"):
         predict(model, store, [30], precision="float16")
+
+
+@pytest.mark.parametrize("block", [1, 4 * 3 * 2 * 6 * 8 * 4, 2**30])
+@pytest.mark.parametrize("sequences", [None, 5])
+def test_lazy_forecasts_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, sequences: int | None
+) -> None:
+    store = make_store(40, 2, sequences=sequences)
+    model = make_trained(tmp_path, store, covariates=CALENDAR)
+    chosen = [4, 0, 2] if sequences else None
+    inits = np.arange(8, 20)
+    held = predict(model, store, inits, sequences=chosen, lazy_above=10**9)
+    assert held["v0"].chunks is None
+    monkeypatch.setattr("stforecast.forecast.batches._BLOCK", block)
+    seen: list[tuple[int, int]] = []
+    lazy = predict(
+        model,
+        store,
+        inits,
+        sequences=chosen,
+        lazy_above=0,
+        progress=lambda *at: seen.append(at),
+    )
+    assert not seen
+    assert lazy["v0"].chunks is not None
+    assert (int(np.prod(lazy["v0"].data.numblocks)) > 1) == (block < 2**30)
+    path = write_product(lazy, tmp_path / "forecast.nc")
+    samples = 12 * (3 if sequences else 1)
+    assert seen[-1] == (samples, samples)
+    with open_product(path) as written:
+        for name in ("v0", "v1"):
+            np.testing.assert_allclose(written[name].values, held[name].values, rtol=1e-5)
+            assert written[name].encoding["chunksizes"][-2:] == (6, 8)
+    assert lazy.attrs.keys() == held.attrs.keys()
