@@ -19,7 +19,7 @@ def main(parts: list[str]) -> int:
     if unknown:
         print(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(known)}")
         return 1
-    console = Console()
+    console = Console(width=100)
     for part in parts or known:
         module = importlib.import_module(f"benchmarks.bench_{part}")
         for name, function in vars(module).items():
