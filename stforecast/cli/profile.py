@@ -157,7 +157,8 @@ def command(
                 if place is not None:
                     write_json(place, done)
     except KeyboardInterrupt:
-        session.show(_table(done))
+        if done:
+            session.show(_table(done))
         raise Interrupted(f"interrupted after {len(done)} of {len(jobs)} systems") from None
     session.show(_table(done))
     for row in done:
@@ -280,7 +281,7 @@ def _table(rows: list[Row]) -> Any:
         "memory of\nforecast",
         "memory of\ntraining",
     ):
-        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(title, justify="right", overflow="fold")
     for row in rows:
         calls = [str(len(row[f"{what}_all"] or ())) for what in TIMES]
         table.add_row(
