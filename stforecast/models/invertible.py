@@ -6,6 +6,7 @@ outputs alone: Gomez, Ren, Urtasun, Grosse: The Reversible Residual Network, Neu
 arXiv:1707.04585.
 """
 
+import functools
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -68,6 +69,7 @@ class Reversible(nn.Module):
     def __init__(self, couplings: Iterable[Coupling]) -> None:
         super().__init__()
         self.couplings = nn.ModuleList(couplings)
+        self._learn = _without_memory()
 
     def forward(self, x_1: Tensor, x_2: Tensor) -> Halves:
         return self._run(x_1, x_2, inverse=False)
@@ -78,18 +80,27 @@ class Reversible(nn.Module):
     def _run(self, a: Tensor, b: Tensor, inverse: bool) -> Halves:
         chain: list[Any] = list(reversed(self.couplings)) if inverse else list(self.couplings)
         if self.training and torch.is_grad_enabled():
-            a, b = _without_memory(chain, inverse, a, b)
+            a, b = self._learn(chain, inverse, a, b)
         else:
             for coupling in chain:
                 a, b = _apply(coupling, inverse, a, b)
         return a, b
 
 
-# The compiler does not look inside: what it would trace is the very graph that is not to be kept.
-@torch.compiler.disable
-def _without_memory(chain: list[Coupling], inverse: bool, a: Tensor, b: Tensor) -> Any:
-    weights = [weight for coupling in chain for weight in _learned(coupling)]
-    return _FromOutputs.apply(chain, inverse, a, b, *weights)
+@functools.cache
+def _without_memory() -> Callable[..., Any]:
+    """A chain that is run without keeping its activations: (chain, inverse, a, b) -> halves.
+
+    The compiler does not look inside: what it would trace is the very graph that is not to be kept.
+    Telling it so loads it, which takes seconds, and so waits for the first network of this kind.
+    """
+
+    def run(chain: list[Coupling], inverse: bool, a: Tensor, b: Tensor) -> Any:
+        weights = [weight for coupling in chain for weight in _learned(coupling)]
+        return _FromOutputs.apply(chain, inverse, a, b, *weights)
+
+    uncompiled: Callable[..., Any] = torch.compiler.disable(run)
+    return uncompiled
 
 
 class _FromOutputs(torch.autograd.Function):
