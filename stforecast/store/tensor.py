@@ -138,6 +138,21 @@ class TensorStore:
             raise IndexError(f"sequence {sequence} of a record without sequences")
         return np.array(data.isel({names.TIME: slice(start, stop)}).values, dtype=np.float32)
 
+    def read_sequences(self, start: int, stop: int, sequences: slice) -> NDArray[np.float32]:
+        """The same frames of neighbouring sequences at once, ``(S, n, C, H, W)``, a copy.
+
+        Much faster than one by one where there are many short ones.
+        """
+        if not 0 <= start <= stop <= self.shape[0]:
+            raise IndexError(f"frames {start} to {stop} of a record of {self.shape[0]}")
+        if not 0 <= sequences.start <= sequences.stop <= self.n_sequences:
+            raise IndexError(f"sequences {sequences} of a record of {self.n_sequences}")
+        data = self.dataset[names.DATA]
+        if names.SEQUENCE not in data.dims:
+            return self.read(start, stop)[np.newaxis][sequences]
+        chosen = data.isel({names.SEQUENCE: sequences, names.TIME: slice(start, stop)})
+        return np.array(chosen.values, dtype=np.float32)
+
     def channel(self, name: str) -> ChannelMeta:
         """The description of a channel by its name."""
         for channel in self.meta.channels:
@@ -206,14 +221,15 @@ class TensorStore:
 
     def _chunks(self) -> dict[str, Any]:
         height, width = self.shape[2:]
-        steps = max(1, _CHUNK_CELLS // (height * width))
+        steps = min(max(1, _CHUNK_CELLS // (height * width)), self.shape[0])
         preferred = self.dataset[names.DATA].encoding.get("chunks")
         if preferred:
             on_disk = dict(zip(self.dataset[names.DATA].dims, preferred, strict=True))
             steps = max(steps // on_disk[names.TIME], 1) * on_disk[names.TIME]
         chunks = {names.TIME: steps, names.CHANNEL: 1, names.Y: -1, names.X: -1}
         if names.SEQUENCE in self.dataset.dims:
-            chunks[names.SEQUENCE] = 1
+            # many short sequences in one chunk, as each chunk costs the same whatever its size
+            chunks[names.SEQUENCE] = max(1, _CHUNK_CELLS // (steps * height * width))
         return chunks
 
 

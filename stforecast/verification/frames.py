@@ -24,6 +24,11 @@ class Frames:
         self.sequence = sequence
         self.size = store.shape[0]
         self.shape = store.shape[1:]
+        self._held: Fields | None = None
+
+    def hold(self, fields: Fields | None) -> None:
+        """Take fields from these ``(time, C, H, W)``, all of the sequence; None reads again."""
+        self._held = fields
 
     @property
     def chunk(self) -> int:
@@ -39,7 +44,7 @@ class Frames:
         for run in np.split(needed, np.flatnonzero(np.diff(needed) > _BRIDGE) + 1):
             for first in range(int(run[0]), int(run[-1]) + 1, self.chunk):
                 stop = min(first + self.chunk, int(run[-1]) + 1)
-                fields = self.store.read(first, stop, self.sequence)
+                fields = self._read(first, stop)
                 wanted = (positions >= first) & (positions < stop)
                 result[wanted] = fields[positions[wanted] - first]
         return result
@@ -48,4 +53,9 @@ class Frames:
         """The fields of a period in pieces: positions (n,) and fields (n, C, H, W)."""
         for start in range(first, stop, self.chunk):
             end = min(start + self.chunk, stop)
-            yield np.arange(start, end), self.store.read(start, end, self.sequence)
+            yield np.arange(start, end), self._read(start, end)
+
+    def _read(self, first: int, stop: int) -> Fields:
+        if self._held is not None:
+            return self._held[first:stop]
+        return self.store.read(first, stop, self.sequence)

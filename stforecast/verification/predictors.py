@@ -22,6 +22,8 @@ from stforecast.verification.frames import Fields, Frames, Positions
 
 _WINDOW = 61  # days
 _DAYS = 86_400
+# Sequences are read together where they have no more fields than this many times a piece.
+_TOGETHER = 4
 
 Learned = TypeVar("Learned")
 
@@ -83,11 +85,22 @@ class Reference(ABC):
             )
         return [learn(self.frames[begin:end])] * len(self.frames)
 
-    def __call__(self, inits: Positions, sequences: Sequence[int] | None) -> Fields:
+    def __call__(self, inits: Positions, sequences: range | None) -> Fields:
         """Forecasts (len(inits), L, C, H, W), or (len(inits), L, S, C, H, W) of some sequences."""
         if sequences is None:
             return self.fields(inits, 0)
-        return np.stack([self.fields(inits, sequence) for sequence in sequences], axis=2)
+        frames = self.frames[sequences.start : sequences.stop]
+        # short sequences, such as videos, are read together
+        if len(frames) * frames[0].size <= _TOGETHER * frames[0].chunk:
+            chosen = slice(sequences.start, sequences.stop)
+            read = self.store.read_sequences(0, self.store.shape[0], chosen)
+            for one, fields in zip(frames, read, strict=True):
+                one.hold(fields)
+        try:
+            return np.stack([self.fields(inits, sequence) for sequence in sequences], axis=2)
+        finally:
+            for one in frames:
+                one.hold(None)
 
     def _seconds_per_step(self, span: str) -> int:
         step = self.store.axis.step

@@ -6,6 +6,7 @@ from typing import Any
 import dask
 import dask.array
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from stforecast import names
@@ -28,6 +29,7 @@ def reference(
     history: int,
     train: tuple[int, int],
     train_sequences: tuple[int, int] | None = None,
+    sequences: range | None = None,
 ) -> xr.Dataset:
     """The forecasts of a reference, in the form of a model's.
 
@@ -40,6 +42,7 @@ def reference(
         train: half-open positions of the training period, the only source of statistics.
         train_sequences: half-open range of the sequences trained on, where these were split and not
             the times: then they are the only source.
+        sequences: which to forecast, of a record that has them; all by default.
 
     Returns:
         A product as of :func:`stforecast.product.build_product`; lazy (dask) when it is large.
@@ -60,13 +63,16 @@ def reference(
         raise DataError(f"the training period is empty, and {name} may need its statistics")
     inits = np.asarray(init_positions, np.int64).reshape(-1)
     predictor = REFERENCES[name](Task(store, leads, history, (first, stop), train_sequences))
-    values = _in_blocks(predictor, inits)
+    chosen = None
+    if store.meta.sequence_name is not None:
+        chosen = range(store.n_sequences) if sequences is None else sequences
+    values = _in_blocks(predictor, inits, chosen)
     return build_product(
         values,
         store=store,
         init_positions=inits,
         lead_steps=leads,
-        sequences=None if store.meta.sequence_name is None else range(store.n_sequences),
+        sequences=chosen,
         attrs={
             "title": f"{name.replace('_', ' ')}, a reference forecast",
             "source": f"reference forecast: {predictor.describe()}",
@@ -88,7 +94,8 @@ def references_for(
 
     `forecast` is in the form of :func:`stforecast.product.conform`; its times must lie on the axis
     of `store` (else DataError). Lead times below one step have no reference and are left out. Where
-    the forecast tells which sequences its run was trained on, statistics are of these alone.
+    the forecast tells which sequences its run was trained on, statistics are of these alone. Of
+    sequences those are forecast that the forecast has.
     """
     inits = store.axis.positions(forecast[names.INIT_TIME].values)
     valid = store.axis.positions(forecast[names.VALID_TIME].values)
@@ -102,24 +109,44 @@ def references_for(
             "leave verification.references empty"
         )
     begin, told, last = str(forecast.attrs.get("stforecast_training_sequences", "")).partition("/")
-    sequences = (int(begin), int(last) + 1) if told else None
     return {
         name: reference(
-            name, store, inits, leads, history=history, train=train, train_sequences=sequences
+            name,
+            store,
+            inits,
+            leads,
+            history=history,
+            train=train,
+            train_sequences=(int(begin), int(last) + 1) if told else None,
+            sequences=_sequences_of(forecast, store),
         )
         for name in wanted
     }
 
 
-def _in_blocks(predictor: Reference, inits: Positions) -> Any:
+def _sequences_of(forecast: xr.Dataset, store: TensorStore) -> range | None:
+    """The sequences of a forecast in the record, where they are found and follow one another."""
+    dim = store.meta.sequence_name
+    if dim is None or dim not in forecast.indexes:
+        return None
+    index = store.observations().indexes.get(dim, pd.RangeIndex(store.n_sequences))
+    if not index.is_unique:
+        return None
+    found = index.get_indexer(forecast.indexes[dim])
+    if found.size == 0 or found[0] < 0 or (np.diff(found) != 1).any():
+        return None
+    return range(int(found[0]), int(found[-1]) + 1)
+
+
+def _in_blocks(predictor: Reference, inits: Positions, sequences: range | None) -> Any:
     """All forecasts, in memory when they are few, else lazily in blocks.
 
     Blocks are of initial times, or of sequences, where one initial time is too much.
     """
     store = predictor.store
     fields = (len(predictor.leads),)
-    sequences = None if store.meta.sequence_name is None else range(store.n_sequences)
-    of_one = 4 * int(np.prod((*fields, store.n_sequences, *store.shape[1:])))
+    count = 1 if sequences is None else len(sequences)
+    of_one = 4 * int(np.prod((*fields, count, *store.shape[1:])))
     if len(inits) * of_one <= _BLOCK:
         return predictor(inits, sequences)
     make = dask.delayed(predictor, pure=True, traverse=False)
@@ -133,8 +160,8 @@ def _in_blocks(predictor: Reference, inits: Positions) -> Any:
         step = max(1, _BLOCK // of_one)
         parts = np.split(inits, range(step, len(inits), step))
         return dask.array.concatenate([block(part, sequences) for part in parts])
-    step = max(1, _BLOCK // (of_one // len(sequences)))
-    groups = [sequences[first : first + step] for first in range(0, len(sequences), step)]
+    step = max(1, _BLOCK // (of_one // count))
+    groups = [sequences[first : first + step] for first in range(0, count, step)]
     rows = [
         dask.array.concatenate([block(init, group) for group in groups], axis=2)
         for init in np.split(inits, len(inits))

@@ -45,8 +45,8 @@ class System:
         """
         chosen = self.product[list(variables)].isel(
             {
-                names.INIT_TIME: self.inits[block.inits],
-                names.LEAD_TIME: self.leads,
+                names.INIT_TIME: _slice_of(self.inits[block.inits]),
+                names.LEAD_TIME: _slice_of(self.leads),
                 **block.within,
             }
         )
@@ -195,6 +195,13 @@ def _index(product: xr.Dataset, dim: str) -> pd.Index:
     elif values.dtype.kind == "m":
         values = values.astype("timedelta64[us]")
     return pd.Index(values)
+
+
+def _slice_of(positions: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Positions as a slice where they follow one another, which is read much faster."""
+    if positions.size and (np.diff(positions) == 1).all():
+        return slice(int(positions[0]), int(positions[-1]) + 1)
+    return positions
 
 
 def _warn(text: str) -> None:

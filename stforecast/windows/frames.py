@@ -95,18 +95,28 @@ class Frames:
         steps = self.shape[0]
         new_run = (np.diff(wanted) > 1) | (wanted[1:] % steps == 0)
         runs = np.split(wanted, np.flatnonzero(new_run) + 1)
-        frames = [
-            self._from_store(int(run[0] % steps), int(run[-1] % steps) + 1, int(run[0] // steps))
-            for run in runs
-        ]
+        sequences = np.array([run[0] // steps for run in runs])
+        spans = np.array([(run[0] % steps, run[-1] % steps + 1) for run in runs])
+        # neighbouring sequences of which the same steps are wanted are read together
+        alone = (np.diff(sequences) != 1) | (np.diff(spans, axis=0) != 0).any(axis=1)
+        frames = []
+        for group in np.split(np.arange(len(runs)), np.flatnonzero(alone) + 1):
+            (start, stop), first = spans[group[0]].tolist(), int(sequences[group[0]])
+            frames.append(self._from_store(start, stop, first, len(group)))
         read = torch.from_numpy(frames[0] if len(frames) == 1 else np.concatenate(frames))
         return read.index_select(0, torch.from_numpy(inverse))
 
-    def _from_store(self, start: int, stop: int, sequence: int) -> NDArray[np.float32]:
+    def _from_store(
+        self, start: int, stop: int, sequence: int, count: int = 1
+    ) -> NDArray[np.float32]:
+        """Frames (count · n, C, H, W) of neighbouring sequences, one after the other."""
         # A forked loader has dask's threads only in name: it reads by itself.
         alone = get_worker_info() is not None
         with dask.config.set(scheduler="synchronous") if alone else nullcontext():
-            return self.store.read(start, stop, sequence)
+            if count == 1:
+                return self.store.read(start, stop, sequence)
+            read = self.store.read_sequences(start, stop, slice(sequence, sequence + count))
+            return read.reshape(-1, *self.shape[1:])
 
 
 def default_cache_bytes() -> int:

@@ -112,3 +112,18 @@ def test_a_store_can_be_loaded_whole(tmp_path):
     assert loaded.dataset["data"].variable._in_memory
     np.testing.assert_array_equal(loaded.read(0, 48), store.read(0, 48))
     assert loaded.variables()["v0"].chunks is None
+
+
+@pytest.mark.parametrize("sequences", [None, 4])
+def test_neighbouring_sequences_are_read_together(sequences):
+    store = make_store(10, 2, sequences=sequences)
+    count = sequences or 1
+    for chosen in (slice(0, count), slice(count - 1, count), slice(0, 0)):
+        read = store.read_sequences(3, 7, chosen)
+        assert read.dtype == np.float32
+        expected = [store.read(3, 7, number) for number in range(count)[chosen]]
+        np.testing.assert_array_equal(read, np.reshape(expected, (-1, 4, 2, 6, 8)))
+    with pytest.raises(IndexError, match="frames 3 to 11"):
+        store.read_sequences(3, 11, slice(0, 1))
+    with pytest.raises(IndexError, match="sequences"):
+        store.read_sequences(3, 7, slice(0, count + 1))

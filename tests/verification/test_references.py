@@ -8,7 +8,7 @@ import pytest
 
 from stforecast import names
 from stforecast.errors import ConfigError, DataError, StForecastWarning
-from stforecast.verification import REFERENCES, references_for
+from stforecast.verification import REFERENCES, references_for, verify
 from stforecast.verification import reference as make_reference
 from tests.helpers import make_store, make_values
 
@@ -351,3 +351,15 @@ def test_weekdays_and_dates_of_cftime():
     np.testing.assert_array_equal(clock.day_of_year(plain), [58, 60])
     julian = np.array([cftime.datetime(2000, 1, 1, calendar="julian")])
     assert clock.weekday(julian)[0] == julian[0].dayofwk
+
+
+@pytest.mark.parametrize(("chosen", "forecast"), [([3, 4, 5], [3, 4, 5]), ([1, 4], range(7))])
+def test_references_are_of_the_sequences_that_are_forecast(chosen, forecast):
+    store = make_store(30, 1, 2, 2, sequences=7)
+    made = make_reference("persistence", store, [20], 2, history=3, train=(0, 20))
+    product = made.isel(video=chosen)
+    found = references_for(product, store, ["persistence"], history=3, train=(0, 20))
+    assert found["persistence"]["video"].values.tolist() == list(forecast)
+    scores = verify(product, store.observations(), references=found)
+    np.testing.assert_array_equal(scores["rmse"][0], scores["rmse"][1])
+    assert int(scores["count"].sum()) == 2 * len(chosen) * 4

@@ -81,6 +81,30 @@ def test_frames_shared_by_windows_are_read_once() -> None:
     assert store.reads == [(58, 60, 0), (0, 2, 1)]
 
 
+def test_neighbouring_sequences_are_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(20, 2, sequences=8)
+    frames = Frames(store, cache_bytes=0)
+    reads: list[tuple[int, int, int, int]] = []
+    one, many = TensorStore.read, TensorStore.read_sequences
+
+    def read(self: TensorStore, start: int, stop: int, sequence: int = 0) -> np.ndarray:
+        reads.append((start, stop, sequence, 1))
+        return one(self, start, stop, sequence)
+
+    def read_sequences(self: TensorStore, start: int, stop: int, chosen: slice) -> np.ndarray:
+        reads.append((start, stop, chosen.start, chosen.stop - chosen.start))
+        return many(self, start, stop, chosen)
+
+    monkeypatch.setattr(TensorStore, "read", read)
+    monkeypatch.setattr(TensorStore, "read_sequences", read_sequences)
+    sequences = np.array([5, 1, 2, 3, 7, 4])
+    starts = np.array([3, 3, 3, 3, 3, 9])
+    found = frames.gather(sequences, starts[:, None] + np.arange(4)).numpy()
+    assert reads == [(3, 7, 1, 3), (9, 13, 4, 1), (3, 7, 5, 1), (3, 7, 7, 1)]
+    for part, sequence, start in zip(found, sequences, starts, strict=True):
+        np.testing.assert_array_equal(part, one(store, start, start + 4, sequence))
+
+
 def test_a_copy_in_memory_cannot_be_spoilt_through_a_batch() -> None:
     frames = Frames(make_store(20))
     frames.read(0, 5)[:] = 0
