@@ -1,6 +1,7 @@
 """Find, read and resolve an experiment: file, overrides, presets, paths."""
 
 import copy
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,17 @@ from pydantic import BaseModel, ValidationError
 from stforecast.config.experiment import Experiment
 from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.config.overrides import apply_override, parse_override
-from stforecast.config.presets import DEMO, experiment_preset, experiment_presets, model_preset
+from stforecast.config.presets import (
+    DEMO,
+    experiment_preset,
+    experiment_presets,
+    model_preset,
+    model_presets,
+)
 from stforecast.config.problems import explain
 from stforecast.config.protocols import ContradictionError, with_protocol
 from stforecast.config.text import KeyPath, read_yaml
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, StForecastWarning
 from stforecast.options import BUDGETS
 
 DEFAULT_FILE = "stforecast.yaml"
@@ -214,6 +221,8 @@ def _override(tree: dict[str, Any], overrides: Sequence[str], base: Path) -> dic
         keys, value = parse_override(text)
         if keys[0] == "training" and keys[-1] in BUDGETS and value is not None:
             _drop_budgets(tree, given)
+        if keys == ("model", "name"):
+            _drop_settings(tree, given, str(value))
         given[apply_override(tree, keys, _from_here(keys, value, base))] = text
     return given
 
@@ -225,6 +234,30 @@ def _drop_budgets(tree: dict[str, Any], given: dict[KeyPath, str]) -> None:
         for budget in BUDGETS:
             if ("training", budget) not in given:
                 training.pop(budget, None)
+
+
+def _drop_settings(tree: dict[str, Any], given: dict[KeyPath, str], name: str) -> None:
+    """Another system on the command line takes none of the settings of the file's.
+
+    The preset stays where the other system has one of that name.
+    """
+    model = tree.get("model")
+    if not isinstance(model, dict):
+        return
+    own, other = (text.partition(":")[0] for text in (str(model.get("name", "simvp")), name))
+    if own == other:
+        return
+    left_out = []
+    for key in [key for key in model if key != "name" and ("model", key) not in given]:
+        if key != "preset" or model[key] not in model_presets(name):
+            model.pop(key)
+            left_out.append(str(key))
+    if left_out:
+        warnings.warn(
+            f"the model is {name}, so the settings of {own} are left out: {', '.join(left_out)}",
+            StForecastWarning,
+            stacklevel=2,
+        )
 
 
 def _from_here(keys: KeyPath, value: Any, base: Path) -> Any:

@@ -13,7 +13,7 @@ from stforecast.config import (
     safe_name,
 )
 from stforecast.config import presets as presets_module
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, StForecastWarning
 
 
 def write(path: Path, text: str) -> Path:
@@ -248,6 +248,28 @@ def test_published_settings_lie_under_the_users_own(tmp_path, monkeypatch):
     assert (timed.training.max_time, timed.training.max_epochs) == ("1min", None)
     flat = load_experiment(path, ["model.preset=flat"]).experiment
     assert flat.model.settings == {"hid_S": 9, "N_T": 4}
+
+
+def test_another_system_on_the_command_line_leaves_the_settings_of_the_files(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("model: {name: simvp, preset: taxibj, hid_S: 8, padding: zeros}\n")
+    with pytest.warns(StForecastWarning, match="settings of simvp are left out: hid_S, padding"):
+        loaded = load_experiment(path, ["model.filter_size=3", "model.name=predrnn"])
+    model = loaded.experiment.model
+    assert (model.name, model.preset) == ("predrnn", "taxibj")
+    assert "hid_S" not in model.settings
+    assert "padding" not in model.settings
+    assert model.settings["filter_size"] == 3
+    assert model.settings["patch_size"] == 2
+
+    path.write_text("model: {name: simvp, preset: original, hid_S: 8}\n")
+    with pytest.warns(StForecastWarning, match="left out: preset, hid_S"):
+        model = load_experiment(path, ["model.name=convlstm"]).experiment.model
+    assert (model.preset, model.settings) == (None, {})
+
+    path.write_text("model: {hid_S: 8}\n")
+    model = load_experiment(path, ["model.name=simvp:tau"]).experiment.model
+    assert model.settings == {"hid_S": 8}
 
 
 @pytest.mark.parametrize(
