@@ -1,6 +1,7 @@
 """`stforecast models`: the systems there are, and what each would cost."""
 
 import dataclasses
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from stforecast.cli.session import Session
 from stforecast.cli.study import Study, open_study
 from stforecast.config import Experiment, load_experiment
 from stforecast.config.presets import model_presets
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, StForecastWarning
 from stforecast.timeaxis import TimeStep
 
 if TYPE_CHECKING:
@@ -128,11 +129,15 @@ def _settings(
     from stforecast.models.registry import complete_settings
 
     try:
-        experiment = load_experiment(config, (*overrides, f"model.name={name}")).experiment
-        complete_settings(name, experiment.model.settings)
-    except ConfigError:  # settings that are another system's, or a preset that it does not have
+        with warnings.catch_warnings():
+            # that settings of the experiment's own system are left out is what the list tells
+            warnings.simplefilter("ignore", StForecastWarning)
+            experiment = load_experiment(config, (*overrides, f"model.name={name}")).experiment
+        settings = experiment.model.settings
+        complete_settings(name, settings)
+    except ConfigError:  # settings of another variant
         return {}, "defaults"
-    return experiment.model.settings, "experiment"
+    return settings, "experiment" if settings else "defaults"
 
 
 def own_presets(name: str) -> list[str]:

@@ -252,7 +252,7 @@ def _drop_settings(tree: dict[str, Any], given: dict[KeyPath, str], name: str) -
         if key != "preset" or model[key] not in model_presets(name):
             model.pop(key)
             left_out.append(str(key))
-    if left_out:
+    if left_out and model_presets(name):  # else there is no such model, which is told by itself
         warnings.warn(
             f"the model is {name}, so the settings of {own} are left out: {', '.join(left_out)}",
             StForecastWarning,
