@@ -244,3 +244,16 @@ def test_one_unit_each_way_ignores_what_the_public_code_never_uses() -> None:
     model = from_published("simvp_v1", idle | public, {**settings, "in_steps": 2})
     with torch.no_grad():
         assert torch.equal(model(history), ours(history))
+
+
+@pytest.mark.parametrize("layout", ["simvp_v1"])
+def test_the_spec_may_be_json_text(reference: Reference) -> None:
+    spec, weights, history, _ = reference
+    expected = from_published("simvp_v1", weights, spec)
+    with torch.no_grad():
+        given = from_published("simvp_v1", weights, json.dumps(spec))(history)
+        assert torch.equal(given, expected(history))
+    with pytest.raises(ConfigError, match="not JSON"):
+        from_published("simvp_v1", weights, "{N_S: 2")
+    with pytest.raises(ConfigError, match="must be a JSON object"):
+        from_published("simvp_v1", weights, "[2]")

@@ -4,6 +4,7 @@ A layout is the naming and structure of one public code base. Each has a functio
 ``(weights, spec) -> nn.Module``; a further layout is one more entry of LAYOUTS.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def from_published(
-    layout: str, weights: Mapping[str, Tensor], spec: Mapping[str, Any]
+    layout: str, weights: Mapping[str, Tensor], spec: Mapping[str, Any] | str
 ) -> nn.Module:
     """Make a module that computes what a public implementation does with these weights.
 
@@ -41,11 +42,23 @@ def from_published(
     weights: the parameters under their public names, in any precision; ``module.``, ``model.`` and
         ``_orig_mod.`` in front of every name are taken off.
     spec: sizes; in_steps, out_steps, and what the layout's public constructor was given. What the
-        weights' shapes tell may be left out.
+        weights' shapes tell may be left out. A mapping, or one as JSON text.
 
     Returns a module in eval mode: (B, T, C, H, W) -> (B, T', C, H, W). Raises ConfigError for an
     unknown layout and DataError naming weights that are missing, unknown or of a wrong shape.
     """
     if layout not in LAYOUTS:
         raise ConfigError(f"there is no layout {layout}{suggestion(layout, LAYOUTS)}")
+    if isinstance(spec, str):
+        spec = _read(spec)
     return LAYOUTS[layout](without_prefix(weights), spec).eval()
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        spec = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"the spec is not JSON: {error}") from None
+    if not isinstance(spec, dict):
+        raise ConfigError(f"the spec is {text}; it must be a JSON object, such as {{}}")
+    return spec
