@@ -10,6 +10,7 @@ import xarray as xr
 from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from
 from stforecast.api.options import experiment
 from stforecast.card import CARD, RunCard
+from stforecast.config import safe_name
 from stforecast.errors import StForecastWarning
 from stforecast.store import TensorStore
 
@@ -201,7 +202,7 @@ def train(
 
     chosen = experiment(
         "train",
-        name or model,
+        name or safe_name(model),  # of a variant without the colon
         model,
         {"history": history, "horizon": horizon},
         {"train": train, "validation": validation, "test": test},
