@@ -71,6 +71,14 @@ class Reversible(nn.Module):
         self.couplings = nn.ModuleList(couplings)
         self._learn = _without_memory()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a file takes over: not the function, which is the same for all."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_learn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._learn = _without_memory()
+
     def forward(self, x_1: Tensor, x_2: Tensor) -> Halves:
         return self._run(x_1, x_2, inverse=False)
 

@@ -1,5 +1,7 @@
 """Reversible networks: exact inversion, exact gradients, and nothing kept in between."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -239,3 +241,10 @@ def test_weights_that_changed_before_the_backward_pass_are_told() -> None:
         network.couplings[0].F.first.weight.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         (y_1 * y_2).sum().backward()
+
+
+def test_a_network_can_be_pickled_and_copied() -> None:
+    network = Reversible([Coupling(nn.Conv2d(2, 2, 3, padding=1)) for _ in range(2)]).train()
+    x = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 4, 4)
+    for other in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        assert all(torch.equal(a, b) for a, b in zip(other(*x), network(*x), strict=True))
