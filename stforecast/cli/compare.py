@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stforecast.cli.options import experiment_options, talk_options
+from stforecast.cli.options import experiment_options, store_option, talk_options
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.session import Session
 from stforecast.cli.study import Study, name_of_store, open_store, open_study
@@ -55,12 +55,7 @@ from stforecast.errors import ConfigError, RunError
     help="Train anew the runs that are there and were trained with other settings.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be trained, and train nothing.")
-@click.option(
-    "--store",
-    type=click.Path(),
-    metavar="STORE",
-    help="The tensor store to train on [default: that of the experiment].",
-)
+@store_option("to train on")
 @experiment_options
 @talk_options
 def command(

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
+from stforecast.cli.options import (
+    TakesFiles,
+    experiment_options,
+    files_option,
+    store_option,
+    talk_options,
+)
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.records import options_of_history, record_of
 from stforecast.cli.session import Session
@@ -56,12 +62,7 @@ if TYPE_CHECKING:
     "history",
     help="Files to take the history from, up to the next option, in place of a tensor store.",
 )
-@click.option(
-    "--store",
-    type=click.Path(),
-    metavar="STORE",
-    help="The tensor store to take the history from [default: that of the run].",
-)
+@store_option("to take the history from", "run")
 @click.option(
     "-o",
     "--output",

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from stforecast.cli.options import experiment_options, talk_options
+from stforecast.cli.options import experiment_options, store_option, talk_options
 from stforecast.cli.session import Session
 from stforecast.cli.study import name_of_store, open_store, open_study
 from stforecast.config.text import parse_value
@@ -76,12 +76,7 @@ Weights of the same model for other data, whose values were divided by their sta
     metavar="RUN",
     help="The folder of the run [default: that of the experiment].",
 )
-@click.option(
-    "--store",
-    type=click.Path(),
-    metavar="STORE",
-    help="The tensor store that the run is for [default: that of the experiment].",
-)
+@store_option("that the run is for")
 @experiment_options
 @talk_options
 def command(

@@ -29,6 +29,16 @@ def experiment_options(function: Function) -> Function:
     )(function)
 
 
+def store_option(use: str, owner: str = "experiment") -> Callable[[Function], Function]:
+    """--store, passed on as `store`; `use` is what is done with it, `owner` has the default."""
+    return click.option(
+        "--store",
+        type=click.Path(),
+        metavar="STORE",
+        help=f"The tensor store {use} [default: that of the {owner}].",
+    )
+
+
 def talk_options(function: Function) -> Function:
     """-v, -q and --debug; the command gets the session as its first argument."""
 

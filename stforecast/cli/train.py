@@ -2,7 +2,7 @@
 
 import click
 
-from stforecast.cli.options import experiment_options, talk_options
+from stforecast.cli.options import experiment_options, store_option, talk_options
 from stforecast.cli.session import Session
 from stforecast.cli.study import name_of_store, open_store, open_study
 
@@ -19,12 +19,7 @@ from stforecast.cli.study import name_of_store, open_store, open_study
 )
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run, from its last batch.")
 @click.option("--replace", is_flag=True, help="Train anew where there is a run already.")
-@click.option(
-    "--store",
-    type=click.Path(),
-    metavar="STORE",
-    help="The tensor store to train on [default: that of the experiment].",
-)
+@store_option("to train on")
 @experiment_options
 @talk_options
 def command(

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stforecast.cli.options import TakesFiles, experiment_options, files_option, talk_options
+from stforecast.cli.options import (
+    TakesFiles,
+    experiment_options,
+    files_option,
+    store_option,
+    talk_options,
+)
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
@@ -40,12 +46,7 @@ _FROM_STATISTICS = ("climatology", "hour_of_week")
     "observations",
     help="Score forecast FILEs against these files (or a tensor store), up to the next option.",
 )
-@click.option(
-    "--store",
-    type=click.Path(),
-    metavar="STORE",
-    help="The tensor store to hindcast [default: that of the run].",
-)
+@store_option("to hindcast", "run")
 @click.option(
     "-o",
     "--output",
