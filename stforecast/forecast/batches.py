@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import dask
@@ -10,14 +9,14 @@ import dask.array
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stforecast.errors import RunError
 from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel
-from stforecast.models import Covariates
 from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet
-from stforecast.windows.dataset import covariates_at
+from stforecast.windows.dataset import Batch, covariates_at
 from stforecast.windows.frames import Frames
 
 # Largest default batch, and how many values of history it may hold.
@@ -61,7 +60,7 @@ class Batches:
         # a record of which most is read is read once
         much = samples * model.spec.history > store.n_sequences * store.shape[0]
         self._frames = Frames(store, cache_bytes=None if much else 0)
-        self._covariates = CovariateSet.of(model.spec, store.axis)
+        self._covariates = CovariateSet.of(model.spec, store)
 
     def __call__(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         """Forecasts (I, L, C, H, W), or (I, L, S, C, H, W) of sequences.
@@ -116,13 +115,14 @@ class Batches:
         before = np.arange(1 - model.spec.history, 1)
         history = self._frames.gather(numbers, inits[:, None] + before).to(device)
 
-        def known(ahead: int) -> Covariates | None:
-            told = covariates_at(self._covariates, inits + ahead, self.store.shape[2:])
-            return _moved(told, device)
+        def window(history: Tensor, ahead: int) -> Batch:
+            told = covariates_at(self._covariates, inits, self.store.shape[2:], ahead)
+            index = torch.from_numpy(samples)
+            return Batch(history, None, None if told is None else told.to(device), index)
 
         try:
             with torch.inference_mode(), model.autocast(self.precision):
-                shots = rollout(model.module, model.transform, history, known)
+                shots = rollout(model.module, model.transform, history, window)
                 count = -(-self.steps // model.spec.horizon)
                 made = [shot.cpu() for _, shot in zip(range(count), shots, strict=False)]
         except torch.OutOfMemoryError as error:
@@ -131,15 +131,6 @@ class Batches:
                 "batch size"
             ) from error
         return np.asarray(torch.cat(made, dim=1)[:, : self.steps].numpy())
-
-
-def _moved(covariates: Covariates | None, device: torch.device) -> Covariates | None:
-    if covariates is None:
-        return None
-    parts = {field.name: getattr(covariates, field.name) for field in fields(covariates)}
-    return Covariates(
-        **{name: None if part is None else part.to(device) for name, part in parts.items()}
-    )
 
 
 def _default_batch_size(store: TensorStore, model: TrainedModel) -> int:

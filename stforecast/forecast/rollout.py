@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from stforecast.models import Covariates
+from stforecast.windows.dataset import Batch
 from stforecast.windows.transform import Transform
 
 
@@ -13,7 +13,7 @@ def rollout(
     model: nn.Module,
     transform: Transform,
     history: Tensor,
-    covariates: Callable[[int], Covariates | None],
+    window: Callable[[Tensor, int], Batch],
 ) -> Iterator[Tensor]:
     """Forecast shot after shot without end, each fed back as the history of the next.
 
@@ -22,14 +22,15 @@ def rollout(
         transform: to what the model sees and back; departures are taken anew for each shot, and a
             cell without any history stays missing.
         history: (B, T, C, H, W) in physical units, NaN where missing.
-        covariates: what else is known of the window that lies so many steps after the first.
+        window: the samples made of such a history that lies so many steps after the first, with
+            all else that is known of them at the initial times.
 
     Yields:
         (B, T', C, H, W) in physical units, NaN where missing.
     """
     length, ahead = history.shape[1], 0
     while True:
-        normalised, known, state = transform.inputs(history, covariates(ahead))
+        normalised, known, state = transform.inputs(window(history, ahead))
         forecast = transform.decode(model(normalised, known), state)
         yield forecast
         history = torch.cat([history, forecast], dim=1)[:, -length:]

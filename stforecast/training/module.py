@@ -51,7 +51,7 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         assert batch.target is not None
-        history, covariates, state = self.transform.inputs(batch.history, batch.covariates)
+        history, covariates, state = self.transform.inputs(batch)
         target, valid = self.transform.encode_target(batch.target, state)
         forward = self.model.training_forward(
             history,

@@ -91,7 +91,7 @@ class Validator:
     def _batch_sums(self, module: TrainingModule, batch: Batch) -> Tensor:
         batch = batch.to(module.device, non_blocking=True)
         assert batch.target is not None
-        history, covariates, state = module.transform.inputs(batch.history, batch.covariates)
+        history, covariates, state = module.transform.inputs(batch)
         target, valid = module.transform.encode_target(batch.target, state)
         with autocast(module.device, self._dtype):
             prediction = module.model(history, covariates)

@@ -8,8 +8,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
+from stforecast.climatology import clock
 from stforecast.errors import ConfigError
-from stforecast.verification import clock
 
 # Of each group the labels that occur, and which of them each (init, lead) belongs to.
 Groups = Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]]

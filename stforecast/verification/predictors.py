@@ -13,12 +13,12 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
+from stforecast.climatology import clock
+from stforecast.climatology.frames import Fields, Frames, Positions
+from stforecast.climatology.means import ClassMeans, LinearTrend
 from stforecast.errors import DataError, StForecastWarning
 from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
-from stforecast.verification import clock
-from stforecast.verification.climatology import ClassMeans, LinearTrend
-from stforecast.verification.frames import Fields, Frames, Positions
 
 _WINDOW = 61  # days
 _DAYS = 86_400

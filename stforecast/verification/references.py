@@ -10,10 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from stforecast import names
+from stforecast.climatology.frames import Positions
 from stforecast.errors import ConfigError, DataError
 from stforecast.product import build_product
 from stforecast.store import TensorStore
-from stforecast.verification.frames import Positions
 from stforecast.verification.predictors import REFERENCES, Reference, Task
 
 # Bytes of a reference that are made at once; a larger one is lazy. As many are scored at once.

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stforecast.options.windows import CalendarField
+from stforecast.store import TensorStore
 from stforecast.timeaxis import TimeAxis
 from stforecast.windows.spec import WindowSpec
 
@@ -82,11 +83,14 @@ class CovariateSet:
         }
 
     @classmethod
-    def of(cls, spec: WindowSpec, axis: TimeAxis) -> "CovariateSet":
-        """The covariates that ``spec`` asks for."""
+    def of(cls, spec: WindowSpec, store: TensorStore) -> "CovariateSet":
+        """The covariates that ``spec`` asks for, on the time axis of ``store``."""
         return cls(
             spec,
-            [CalendarCovariates(axis, item.calendar, spec.horizon) for item in spec.covariates],
+            [
+                CalendarCovariates(store.axis, item.calendar, spec.horizon)
+                for item in spec.covariates
+            ],
         )
 
     def names(self, kind: Kind) -> tuple[str, ...]:
@@ -95,16 +99,20 @@ class CovariateSet:
             name for source in self.sources if source.kind == kind for name in source.names
         )
 
-    def values(self, kind: Kind, init_positions: NDArray[np.int64]) -> Floats | None:
+    def values(
+        self, kind: Kind, init_positions: NDArray[np.int64], ahead: int = 0
+    ) -> Floats | None:
         """Covariates of one kind around initial times (B,); None where there are none.
 
         Past (B, T, P, H, W), future (B, T + T', K) or (B, T + T', K, H, W), static (B, S, H, W);
-        H and W are 1 for past and static ones that are the same in all cells.
+        H and W are 1 for past and static ones that are the same in all cells. With ``ahead`` they
+        are those of the window that lies so many steps later, told at the same initial times: what
+        was observed ends there all the same.
         """
         sources = [source for source in self.sources if source.kind == kind]
         if not sources:
             return None
-        positions = np.asarray(init_positions, np.int64)[:, None] + self._offsets[kind]
+        positions = np.asarray(init_positions, np.int64)[:, None] + ahead + self._offsets[kind]
         parts = [source.values(positions.ravel()) for source in sources]
         if kind != "future" or any(part.ndim == 4 for part in parts):
             parts = [part if part.ndim == 4 else part[:, :, None, None] for part in parts]

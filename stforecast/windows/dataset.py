@@ -111,7 +111,7 @@ class WindowDataset(Dataset[Batch]):
         self.spec = spec
         self.target = target
         self.frames = Frames(store, cache_bytes=0) if frames is None else frames
-        self.covariates = CovariateSet.of(spec, store.axis)
+        self.covariates = CovariateSet.of(spec, store)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -131,15 +131,18 @@ class WindowDataset(Dataset[Batch]):
 
 
 def covariates_at(
-    covariates: CovariateSet, init_positions: ArrayLike, grid: tuple[int, int]
+    covariates: CovariateSet, init_positions: ArrayLike, grid: tuple[int, int], ahead: int = 0
 ) -> Covariates | None:
-    """What a model is told at some initial times (B,), on or beyond the axis; None if nothing."""
+    """What a model is told at some initial times (B,), on or beyond the axis; None if nothing.
+
+    With ``ahead``, of the window that lies so many steps after them.
+    """
     if not covariates.sources:
         return None
     inits = np.asarray(init_positions, np.int64)
 
     def tensor(kind: Kind) -> Tensor | None:
-        values = covariates.values(kind, inits)
+        values = covariates.values(kind, inits, ahead)
         if values is None:
             return None
         on_cells = torch.from_numpy(values)
@@ -155,7 +158,7 @@ def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_
     past channels.
     """
     _, channels, height, width = store.shape
-    covariates = CovariateSet.of(spec, store.axis)
+    covariates = CovariateSet.of(spec, store)
     return SampleShape(
         in_steps=spec.history,
         out_steps=spec.horizon,

@@ -41,7 +41,7 @@ class GeneratedDataset(Dataset[Batch]):
         self.spec = spec
         self._generator = generator
         self._samples = generation.sequences
-        self._covariates = CovariateSet.of(spec, store.axis)
+        self._covariates = CovariateSet.of(spec, store)
 
     def __len__(self) -> int:
         """Samples of one epoch."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stforecast.card import RunCard
 from stforecast.models import Covariates
 from stforecast.store import ChannelMeta
+from stforecast.windows.dataset import Batch
 from stforecast.windows.scaling import offset_and_scale
 from stforecast.windows.spec import Departure, Scaling, WindowSpec
 from stforecast.windows.statistics import Statistics
@@ -136,11 +137,10 @@ class Transform(nn.Module):
         mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
         return Encoded(normalised, mask, TransformState(reference, known))
 
-    def inputs(
-        self, history: Tensor, covariates: Covariates | None
-    ) -> tuple[Tensor, Covariates | None, TransformState]:
+    def inputs(self, batch: Batch) -> tuple[Tensor, Covariates | None, TransformState]:
         """What a model is given: :meth:`encode`, with the mask as the last past channels."""
-        normalised, mask, state = self.encode(history)
+        covariates = batch.covariates
+        normalised, mask, state = self.encode(batch.history)
         if mask is not None:
             covariates = covariates or Covariates()
             past = mask if covariates.past is None else torch.cat([covariates.past, mask], dim=2)

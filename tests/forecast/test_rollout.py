@@ -1,5 +1,6 @@
 """Forecasts fed back as history."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from stforecast.forecast import rollout
 from stforecast.models import Covariates
+from stforecast.windows.dataset import Batch
 from stforecast.windows.statistics import Statistics
 from stforecast.windows.transform import Transform
 
@@ -46,8 +48,12 @@ def line(steps: int) -> Tensor:
     )
 
 
+def alone(history: Tensor, ahead: int) -> Batch:
+    return Batch(history, None, None, torch.zeros(len(history), 2, dtype=torch.int64))
+
+
 def roll(model: nn.Module, history: Tensor, shots: int, **settings: object) -> Tensor:
-    made = rollout(model, transform(**settings), history, lambda ahead: None)  # type: ignore[arg-type]
+    made = rollout(model, transform(**settings), history, alone)  # type: ignore[arg-type]
     return torch.cat(list(islice(made, shots)), dim=1)
 
 
@@ -79,12 +85,13 @@ def test_bounds_hold_at_every_shot() -> None:
 def test_covariates_go_on_in_time() -> None:
     asked: list[int] = []
 
-    def covariates(ahead: int) -> Covariates:
+    def window(history: Tensor, ahead: int) -> Batch:
         asked.append(ahead)
-        return Covariates(future=torch.full((1, 5, 1), float(ahead)))
+        told = Covariates(future=torch.full((1, 5, 1), float(ahead)))
+        return replace(alone(history, ahead), covariates=told)
 
     model = Continue()
-    list(islice(rollout(model, transform(), line(3), covariates), 3))
+    list(islice(rollout(model, transform(), line(3), window), 3))
     assert asked == [0, 2, 4]
     told = [seen.future[0, 0, 0] for seen in model.seen if seen and seen.future is not None]
     assert told == [0, 2, 4]

@@ -275,8 +275,8 @@ def test_large_references_are_lazy_and_equal(monkeypatch):
     store = hourly()
     plain = {name: fields(reference(name, store)) for name in REFERENCES}
     monkeypatch.setattr("stforecast.verification.references._BLOCK", 4 * 6 * 2 * 12 * 3)
-    monkeypatch.setattr("stforecast.verification.frames._CELLS_AT_ONCE", 24 * 5)
-    monkeypatch.setattr("stforecast.verification.climatology.IN_MEMORY", 100)
+    monkeypatch.setattr("stforecast.climatology.frames._CELLS_AT_ONCE", 24 * 5)
+    monkeypatch.setattr("stforecast.climatology.means.IN_MEMORY", 100)
     for name in REFERENCES:
         product = reference(name, store)
         assert product["v0"].chunks is not None
@@ -340,7 +340,7 @@ def test_references_for_a_forecast_off_the_axis_are_refused():
 
 
 def test_weekdays_and_dates_of_cftime():
-    from stforecast.verification import clock
+    from stforecast.climatology import clock
 
     stamps = np.array(
         [cftime.datetime(2000, 2, 28, 13, 30, calendar="standard"), cftime.datetime(1999, 3, 1)]

@@ -99,7 +99,7 @@ def test_a_window_is_told_of_all_its_times() -> None:
     options = WindowOptions(
         history=3, horizon=2, covariates=[{"calendar": ["hour"]}, {"calendar": ["month"]}]
     )
-    covariates = CovariateSet.of(resolve_windows(options, store.axis.step), store.axis)
+    covariates = CovariateSet.of(resolve_windows(options, store.axis.step), store)
     assert covariates.names("future") == ("hour_sin", "hour_cos", "month_sin", "month_cos")
     found = covariates.values("future", np.array([10, 47]))
     assert found is not None

@@ -5,10 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.windows import Statistics, Transform, WindowSpec, compute_statistics
+from stforecast.windows.dataset import Batch
 from stforecast.windows.splits import Splits
 from stforecast.windows.statistics import reference_frame
 from tests.helpers import make_store
@@ -130,21 +132,25 @@ def test_masks_are_there_for_channels_with_missing_training_cells_only() -> None
     assert (mask == 1).all()
 
 
+def batch(history: Tensor, covariates: Covariates | None = None) -> Batch:
+    return Batch(history, None, covariates, torch.zeros(len(history), 2, dtype=torch.int64))
+
+
 def test_inputs_put_the_mask_behind_the_past_covariates() -> None:
     history = sample((2, 3, 2, 4, 5), 0, 0.4)
     transform = Transform(statistics())
     future, past = torch.ones(2, 5, 4), torch.full((2, 3, 1, 4, 5), 7.0)
-    _, covariates, _ = transform.inputs(history, Covariates(past=past, future=future))
+    _, covariates, _ = transform.inputs(batch(history, Covariates(past=past, future=future)))
     assert covariates is not None
     assert covariates.future is future
     assert covariates.past is not None
     assert covariates.past.shape == (2, 3, 3, 4, 5)
     assert (covariates.past[:, :, 0] == 7).all()
-    _, alone, _ = transform.inputs(history, None)
+    _, alone, _ = transform.inputs(batch(history))
     assert alone is not None
     assert torch.equal(alone.past, covariates.past[:, :, 1:])
     without = Transform(statistics(missing=False))
-    assert without.inputs(history, None)[1] is None
+    assert without.inputs(batch(history))[1] is None
 
 
 @pytest.mark.parametrize("departure", DEPARTURES)

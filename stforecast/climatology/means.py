@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stforecast.verification.frames import Fields, Frames, Positions
+from stforecast.climatology.frames import Fields, Frames, Positions
 
 IN_MEMORY = 512 * 2**20
 
