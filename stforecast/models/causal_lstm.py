@@ -42,13 +42,16 @@ class CausalLSTMCell(nn.Module):
         i_c, f_c, g_c = self.conv_c(C).chunk(3, dim=1)
         i_m, f_m, W_3_M = self.conv_m(M).chunk(3, dim=1)
 
+        # i = sigma, f = sigma and g = tanh of sums over X_t, H_{t-1} and C_{t-1}
         # C_t = f C_{t-1} + i g
         i, g = torch.sigmoid(i_x + i_h + i_c), torch.tanh(g_x + g_h + g_c)
         C = torch.sigmoid(f_x + f_h + f_c + 1) * C + i * g
-        # M^k = f' tanh(W_3 M^{k-1}) + i' g', whose gates see the new C
+        # i' = sigma and f' = sigma of sums over X_t, M^{k-1} and C_t, g' = tanh of X_t and C_t
+        # M^k = f' tanh(W_3 M^{k-1}) + i' g'
         i_c_, g_c_, f_c_, o_c = self.conv_c2m(C).chunk(4, dim=1)
         i_, g_ = torch.sigmoid(i_x_ + i_m + i_c_), torch.tanh(g_x_ + g_c_)
         M = torch.sigmoid(f_x_ + f_m + f_c_ + 1) * torch.tanh(W_3_M) + i_ * g_
+        # o = tanh of a sum over X_t, H_{t-1}, C_t and M^k
         # H_t = o tanh(W_5 [C_t, M^k])
         o = torch.tanh(o_x + o_h + o_c + self.conv_om(M))
         H = o * torch.tanh(self.conv_last(torch.cat((C, M), dim=1)))
@@ -68,8 +71,10 @@ class GradientHighwayUnit(nn.Module):
         nn.init.uniform_(self.conv_z.weight, -0.001, 0.001)
 
     def forward(self, X: Tensor, Z: Tensor) -> Tensor:
+        # P_t = tanh(W_px X_t + W_pz Z_{t-1}), S_t = sigma(W_sx X_t + W_sz Z_{t-1})
         p, s = (self.conv_x(X) + self.conv_z(Z)).chunk(2, dim=1)
         S = torch.sigmoid(s)
+        # Z_t = S_t P_t + (1 - S_t) Z_{t-1}
         return S * torch.tanh(p) + (1 - S) * Z
 
 

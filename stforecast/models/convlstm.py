@@ -1,7 +1,8 @@
 """ConvLSTM: an LSTM whose products are convolutions.
 
 Shi et al.: Convolutional LSTM Network: A Machine Learning Approach for Precipitation Nowcasting,
-NeurIPS 2015, arXiv:1506.04214, equation 3, without its peepholes W_c, as everybody runs it since.
+NeurIPS 2015, arXiv:1506.04214, section 3.1, without its peepholes W_c, as everybody runs it since,
+and without biases. Equation numbers: arXiv:1506.04214v2.
 """
 
 from typing import Any
@@ -26,8 +27,11 @@ class ConvLSTMCell(nn.Module):
         self.conv_h = Conv2d(hidden, 4 * hidden, kernel, **convolution)  # W_h of i, f, g, o
 
     def forward(self, X: Tensor, H: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+        # i_t = sigma(W_xi X_t + W_hi H_{t-1}), f_t and o_t alike  (equation 3)
         i, f, g, o = (self.conv_x(X) + self.conv_h(H)).chunk(4, dim=1)
+        # C_t = f_t C_{t-1} + i_t tanh(W_xc X_t + W_hc H_{t-1})  (equation 3)
         C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
+        # H_t = o_t tanh(C_t)  (equation 3)
         return torch.sigmoid(o) * torch.tanh(C), C
 
 

@@ -101,12 +101,15 @@ class STConvLSTMCell(nn.Module):
         self.mix = nn.Conv2d(2 * hidden, hidden, 1)  # W_1x1
 
     def forward(self, X: Tensor, H: Tensor, C: Tensor, M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # C_t = f C_{t-1} + i g, whose gates see X_t, H_{t-1} and C_{t-1}
         XHC = torch.cat((X, H, C), dim=1)
         i, f, g = torch.sigmoid(self.i(XHC)), torch.sigmoid(self.f(XHC)), torch.tanh(self.g(XHC))
         C = f * C + i * g
+        # M^l = f' M^{l-1} + i' g', whose gates see X_t, M^{l-1} and C_t
         XMC = torch.cat((X, M, C), dim=1)
         i, f, g = torch.sigmoid(self.i_(XMC)), torch.sigmoid(self.f_(XMC)), torch.tanh(self.g_(XMC))
         M = f * M + i * g
+        # H_t = o tanh(W_1x1 [C_t, M^l])
         o = torch.sigmoid(self.o(torch.cat((X, H, C, M), dim=1)))
         return o * torch.tanh(self.mix(torch.cat((C, M), dim=1))), C, M
 
@@ -138,7 +141,7 @@ class ReversibleLayer(nn.Module):
         # h_t = ConvRNN(x_1, h_{t-1})
         X = x_1 if told is None else torch.cat((x_1, told), dim=1)
         H, C, M = self.cell(X, *state, M)
-        # x_2 <- (1 - g) x_2 + g h_t, and the halves change places
+        # g = sigma of convolutions of h_t; x_2 <- (1 - g) x_2 + g h_t, and the halves change places
         g = self.attention(H)
         return (1 - g) * x_2 + g * H, x_1, (H, C), M
 

@@ -113,9 +113,11 @@ class EideticLSTMCell(nn.Module):
         i_x, g_x, r_x, o_x, i_x_, g_x_, *f_x_ = self.conv_x(X).split(self.hidden, dim=1)
         i_h, g_h, r_h, o_h = self.conv_h(H).chunk(4, dim=1)
 
+        # r = sigma and i = sigma of sums over X_t and H_{t-1}, g = tanh of one
         # C_t = i g + LayerNorm(C_{t-1} + RECALL(r, C_1..t-1))
         recalled = self.recall(torch.sigmoid(r_x + r_h), history)
         C = self.norm(C + recalled) + torch.sigmoid(i_x + i_h) * torch.tanh(g_x + g_h)
+        # i', g', f' alike, of X_t and M^{k-1}
         # M^k = i' g' + f' M^{k-1}
         if self.conv_m is None:  # M^{k-1} is 0
             M = torch.sigmoid(i_x_) * torch.tanh(g_x_)
@@ -123,6 +125,7 @@ class EideticLSTMCell(nn.Module):
             i_m, g_m, f_m = self.conv_m(M).chunk(3, dim=1)
             added = torch.sigmoid(i_x_ + i_m) * torch.tanh(g_x_ + g_m)
             M = added + torch.sigmoid(f_x_[0] + f_m + 1) * M
+        # o = sigma(tanh(W_xo X_t + W_ho H_{t-1} + W_co C_t + W_mo M^k))
         # H_t = o tanh(W_1x1x1 [C_t, M^k])
         o = torch.sigmoid(torch.tanh(o_x + o_h + self.conv_oc(C) + self.conv_om(M)))
         CM = torch.cat((C, M.expand_as(C)), dim=1)  # (B, 2 hidden, 2, h, w)

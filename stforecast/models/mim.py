@@ -4,7 +4,8 @@ Wang, Zhang, Zhu, Long, Wang, Yu: Memory In Memory: A Predictive Neural Network 
 Higher-Order Non-Stationarity from Spatiotemporal Dynamics, CVPR 2019, arXiv:1811.07490, section 3.
 As in the authors' code, MIM-N and MIM-S have peepholes with a weight of its own for every cell of
 the grid, their gates see the output of the step before besides its memory, MIM-N above the lowest
-MIM block takes what the MIM-N below it gave, and forget gates have a bias of 1 and the others none.
+MIM block takes what the MIM-N below it gave, a block's output gate sees M^{l-1} and not C_t and
+M^l, and forget gates have a bias of 1 and the others none. Equation numbers: arXiv:1811.07490v2.
 """
 
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ from stforecast.models.settings import require_hidden, require_odd
 
 class PeepholeLSTMCell(nn.Module):
     """MIM-N and MIM-S alike: X, H_{t-1} and C_{t-1} -> H_t, C_t, all (B, hidden, h, w).
+
+    In MIM-N (equation 2) X is the difference, H its output D and C its memory N. In MIM-S (equation
+    3) X is D_t, H the block's C, which gives T_t, and C its memory S.
 
     grid: rows and columns of the peepholes' weights.
     """
@@ -43,8 +47,10 @@ class PeepholeLSTMCell(nn.Module):
         # of some size drift apart from its own.
         i = torch.sigmoid(i_h + w_ci * C + i_x)
         f = torch.sigmoid(f_h + w_cf * C + f_x + 1)
+        # N_t = f N_{t-1} + i g  (equation 2); S_t = f S_{t-1} + i g  (equation 3)
         C = f * C + i * torch.tanh(g_h + g_x)
         o = torch.sigmoid(o_h + o_x + self.peephole_o * C)
+        # D_t = o tanh(N_t)  (equation 2); T_t = o tanh(S_t)  (equation 3)
         return o * torch.tanh(C), C
 
 
@@ -85,21 +91,21 @@ class MIMBlock(nn.Module):
         if difference is None:
             T = C  # without a difference D, T and the memories are the zeros that they begin with
         else:
-            # D_t, N_t = MIM-N(X_t - X_{t-1}, D_{t-1}, N_{t-1})
+            # D_t, N_t = MIM-N(X_t - X_{t-1}, D_{t-1}, N_{t-1})  (equations 1 and 2)
             D, N = self.nonstationary(difference, D, N)
-            # T_t, S_t = MIM-S(D_t, C_{t-1}, S_{t-1})
+            # T_t, S_t = MIM-S(D_t, C_{t-1}, S_{t-1})  (equations 1 and 3)
             T, S = self.stationary(D, C, S)
 
         i_x, g_x, f_x, o_x = self.conv_x(X).chunk(4, dim=1)  # i and g, and i' and g', share W_x
         i_h, g_h, o_h = self.conv_h(H).chunk(3, dim=1)
         i_m, g_m, f_m, o_m = self.conv_m(M).chunk(4, dim=1)
 
-        # C_t = T_t + i g
+        # C_t = T_t + i g  (equation 1)
         C = T + torch.sigmoid(i_x + i_h) * torch.tanh(g_x + g_h)
-        # M^l = f' M^{l-1} + i' g'
+        # M^l = f' M^{l-1} + i' g'  (equation 1)
         delta_M = torch.sigmoid(i_x + i_m) * torch.tanh(g_x + g_m)
         M = torch.sigmoid(f_x + f_m + 1) * M + delta_M
-        # H_t = o tanh(W_1x1 [C_t, M^l])
+        # H_t = o tanh(W_1x1 [C_t, M^l])  (equation 1)
         o = torch.sigmoid(o_x + o_h + o_m)
         H = o * torch.tanh(self.conv_last(torch.cat((C, M), dim=1)))
         return BlockState(H, C, D, N, S), M
@@ -159,10 +165,13 @@ class MIM(RecurrentForecaster):
         return MIMState(zeros, zeros, zeros, blocks, begun=False)
 
     def step(self, x: Tensor, state: Any, losses: Losses | None = None) -> tuple[Tensor, Any]:
+        # H^1, C^1, M^1 = ST-LSTM(X_t, H^1_{t-1}, C^1_{t-1}, M^L_{t-1})  (equation 4)
         H, C, M, *_ = self.first(x, state.H, state.C, state.M)
         X, difference = H, H - state.H if state.begun else None
         after = []
         for block, before in zip(self.blocks, state.blocks, strict=True):
+            # H^l, C^l, M^l, N^l, S^l = MIM(H^{l-1}, M^{l-1}, H^l, C^l, N^l, S^l), the last four of
+            # t - 1  (equation 4)
             now, M = block(X, difference, before, M)
             X, difference = now.H, now.D if state.begun else None
             after.append(now)

@@ -2,6 +2,7 @@
 
 Le Guen, Thome: Disentangling Physical Dynamics from Unknown Factors for Unsupervised Video
 Prediction, CVPR 2020, arXiv:2003.01460. Where the authors' code and the paper differ, as the code.
+Equation numbers: the paper at CVPR 2020.
 """
 
 import math
@@ -22,6 +23,8 @@ from stforecast.models.settings import require, require_hidden, require_odd
 class PhyCell(nn.Module):
     """A step of data assimilation in latent space: predict by the equation, correct by the frame.
 
+    h_{t+1} = (1 - K_t) (h_t + Phi(h_t)) + K_t E(u_t)  (equation 5), in the two steps of 6 and 7.
+
     E: (B, c, h, w), the encoded frame E(u_t). h: (B, c, h, w), the physical state. Returns h_{t+1}.
     """
 
@@ -34,12 +37,13 @@ class PhyCell(nn.Module):
         self.gain = Conv2d(2 * channels, channels, 3, periodic_x=periodic_x)  # W_u and W_h
 
     def forward(self, E: Tensor, h: Tensor) -> Tensor:
-        # Phi(h) = sum_ij c_ij d^(i+j) h / dx^i dy^j  (equation 3)
+        # Phi(h) = sum_ij c_ij d^(i+j) h / dx^i dy^j  (equation 3, which bounds i + j; here i and j)
         phi = self.coefficients(self.norm(self.derivatives(h)))
-        # K_t, of the frame and the state; the paper's (equation 8) has tanh, and h~ for h
+        # K_t = sigma(W_h h_t + W_u E(u_t) + b_k); the paper's (equation 8) has tanh, and h~ for h
         K = torch.sigmoid(self.gain(torch.cat((E, h), dim=1)))
-        predicted = h + phi  # h~ (equation 6)
-        corrected: Tensor = predicted + K * (E - predicted)  # (equation 7)
+        predicted = h + phi  # h~ = h + Phi(h)  (equation 6)
+        # h_{t+1} = h~ + K_t (E(u_t) - h~)  (equation 7)
+        corrected: Tensor = predicted + K * (E - predicted)
         return corrected
 
 
@@ -59,11 +63,11 @@ def moments(filters: Tensor) -> Tensor:
 
 
 def moment_loss(filters: Tensor) -> Tensor:
-    """How far filters are from the derivatives that they stand for (section 3.3).
+    """How far filters are from the derivatives that they stand for (equation 10).
 
     filters: (k², c, k, k). Filter i k + j of each input channel is to have the moments of
     d^(i+j) / dx^i dy^j, a single 1 at (i, j). Mean squares over filters and moments, summed over
-    the input channels, as in the authors' code.
+    the input channels, as in the authors' code; the paper sums norms ||M(w_ij) - Delta_ij||_F.
     """
     k = filters.shape[-1]
     found = moments(filters)  # (k², c, k, k)
@@ -175,10 +179,12 @@ class PhyDNet(RecurrentForecaster):
         for cell, before in zip(self.cells, layers, strict=True):
             H, C = cell(H, *before)
             after.append((H, C))
+        # h = h^p + h^r  (section 3.1)
         z = self.D(self.D_p(h) + self.D_r(H))  # (B, width/2, H deep/p, W deep/p)
         y = read_out(self.readout, z)
         return torch.sigmoid(y) if self.sigmoid else y, (h, after)
 
     def final_losses(self) -> dict[str, Tensor]:
+        # L = L_image + lambda L_moment, lambda being 1  (equation 9)
         frames = self.shape.in_steps + self.shape.out_steps - 1
         return {"moments": moment_loss(self.phycell.derivatives.weight) / frames}

@@ -42,12 +42,15 @@ class SpatiotemporalLSTMCell(nn.Module):
         i_h, f_h, g_h, o_h = self.conv_h(H).chunk(4, dim=1)
         i_m, f_m, g_m = self.conv_m(M).chunk(3, dim=1)
 
+        # i = sigma(W_xi X_t + W_hi H_{t-1}), f alike, g = tanh(W_xg X_t + W_hg H_{t-1})
         # C_t = f C_{t-1} + i g
         delta_C = torch.sigmoid(i_x + i_h) * torch.tanh(g_x + g_h)
         C = torch.sigmoid(f_x + f_h + 1) * C + delta_C
+        # i', f', g' alike, of X_t and M^{l-1}
         # M^l = f' M^{l-1} + i' g'
         delta_M = torch.sigmoid(i_x_ + i_m) * torch.tanh(g_x_ + g_m)
         M = torch.sigmoid(f_x_ + f_m + 1) * M + delta_M
+        # o = sigma(W_xo X_t + W_ho H_{t-1} + W_co C_t + W_mo M^l)
         # H_t = o tanh(W_1x1 [C_t, M^l])
         CM = torch.cat((C, M), dim=1)  # (B, 2 hidden, h, w)
         o = torch.sigmoid(o_x + o_h + self.conv_o(CM))

@@ -63,6 +63,7 @@ class PredRNNV2(PredRNN):
             x, C, M, delta_C, delta_M = cell(x, H, C, M)
             after.append((x, C))
             if losses is not None and self.decoupling > 0:
+                # of Delta C = W_decouple (i g) and Delta M = W_decouple (i' g')
                 loss = self.decoupling * overlap(self.adapter(delta_C), self.adapter(delta_M))
                 losses.setdefault("decoupling", []).append(loss)
         return read_out(self.readout, x), (after, M)
@@ -73,4 +74,5 @@ def overlap(delta_C: Tensor, delta_M: Tensor) -> Tensor:
     delta_C, delta_M = (
         functional.normalize(delta.float().flatten(2), dim=2) for delta in (delta_C, delta_M)
     )  # (B, n, h w)
+    # for each channel |<Delta C, Delta M>| / (||Delta C|| ||Delta M||)
     return (delta_C * delta_M).sum(dim=2).abs().mean()

@@ -71,6 +71,7 @@ class ConvSC(nn.Module):
         self.act = activation_layer(activation)
 
     def forward(self, x: Tensor) -> Tensor:
+        # z_i = act(norm(conv(z_{i-1})))  (the decoder's with the transposed convolution)
         x = self.act(self.norm(self.conv(x)))
         return x
 

@@ -30,6 +30,7 @@ class LargeKernel(nn.Module):
         self.far = Conv2d(dim, dim, far, dilation=DILATION, groups=dim, periodic_x=periodic_x)
 
     def forward(self, x: Tensor) -> Tensor:
+        # DW-D-Conv(DW-Conv(x))
         x = self.far(self.near(x))
         return x
 
@@ -44,6 +45,7 @@ class GatedAttention(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        # [z, g] = Conv_1x1(DW-D-Conv(DW-Conv(x))), x' = sigma(g) z
         x = self.mix(self.large_kernel(x))  # (B, 2 dim, h, w)
         features, gate = x.chunk(2, dim=1)
         return torch.sigmoid(gate) * features

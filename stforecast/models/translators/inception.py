@@ -45,6 +45,7 @@ class InceptionUnit(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
+        # z_j = sum over the kernels k of act(norm(groupconv_k(conv_1x1(z_{j-1}))))
         x = self.reduce(x)  # (B, c_hid, h, w)
         y: Tensor = self.drop_path(self.branches[0](x))  # (B, c_out, h, w)
         for branch in self.branches[1:]:

@@ -30,8 +30,11 @@ class TemporalAttention(nn.Module):
         self.excite = nn.Linear(squeezed, dim, bias=False)
 
     def forward(self, H: Tensor) -> Tensor:
+        # SA = Conv_1x1(DW-D-Conv(DW-Conv(H)))
         SA = self.mix(self.large_kernel(H))  # (B, dim, h, w)
+        # DA = FC(AvgPool(H))
         DA = torch.sigmoid(self.excite(torch.relu(self.squeeze(H.mean((2, 3))))))  # (B, dim)
+        # H' = (SA DA) H, DA being one number for all cells of a channel
         weighted: Tensor = DA[:, :, None, None] * SA * H
         return weighted
 
@@ -102,6 +105,7 @@ def differential_divergence(
     prediction, target: (B, T', C, H, W). valid: the same, or None where all is known.
     """
     with full_precision(prediction):
+        # dY_i = Y_{i+1} - Y_i
         predicted = prediction.float().diff(dim=1).flatten(2) / tau  # (B, T'-1, C H W)
         true = target.float().diff(dim=1).flatten(2) / tau
         known = None
@@ -110,7 +114,9 @@ def differential_divergence(
             lowest = torch.finfo(torch.float32).min
             predicted = predicted.masked_fill(~known, lowest)
             true = true.masked_fill(~known, lowest)
+        # p = exp(dY^ / tau) / sum exp(dY^ / tau), q alike of dY
         p, q = predicted.softmax(-1), true.softmax(-1)
+        # D_KL(p || q) = sum p log(p / q)
         divergence = p * torch.log(p / (q + EPSILON) + EPSILON)
         if known is None:
             return divergence.mean()
