@@ -4,16 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from stforecast.options.base import OneOrMore, Options
+from stforecast.options.base import Options
+from stforecast.options.covariates import CovariateOptions
 
-CalendarField = Literal["hour", "weekday", "month", "day_of_year"]
 Steps = int | str
-
-
-class CalendarCovariate(Options):
-    """Calendar fields of each valid time as sine and cosine, in the clock of the stamps."""
-
-    calendar: OneOrMore[CalendarField] = Field(min_length=1)
 
 
 class WindowOptions(Options):
@@ -39,6 +33,6 @@ class WindowOptions(Options):
         description="days that lack a time are left out of training and scores, as if they were "
         "not there",
     )
-    covariates: list[CalendarCovariate] = Field(
+    covariates: list[CovariateOptions] = Field(
         default_factory=list, description="what else the model is told, such as {calendar: [hour]}"
     )

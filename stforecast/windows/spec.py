@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stforecast.errors import RunError
-from stforecast.options import CalendarCovariate, WindowOptions
+from stforecast.options import CovariateOptions, WindowOptions
 from stforecast.timeaxis import TimeStep
 
 Departure = Literal["none", "last_frame", "history_mean"]
@@ -35,7 +35,7 @@ class WindowSpec:
     history: int
     horizon: int
     departure: Departure = "none"
-    covariates: tuple[CalendarCovariate, ...] = ()
+    covariates: tuple[CovariateOptions, ...] = ()
     scaling: Scaling = "standard"
     scale_together: bool = False
     complete_days: bool = False
@@ -95,7 +95,7 @@ class _SpecOnCard(BaseModel):
     scaling: Scaling = "standard"
     scale_together: bool = False
     complete_days: bool = False
-    covariates: list[CalendarCovariate]
+    covariates: list[CovariateOptions]
 
 
 def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:

@@ -1,42 +1,21 @@
-"""What a model is told besides its history, and the door through which it comes.
-
-Every covariate is one of three kinds: ``past`` (observed, never read beyond the initial time),
-``future`` (known in advance for every valid time) and ``static``. Whatever gives its values at
-positions of the time axis can come in; the calendar is the first to.
-"""
+"""The calendar: where in its day, week and year each time is."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import cftime
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stforecast.options.windows import CalendarField
+from stforecast.options import CalendarCovariate
+from stforecast.options.covariates import CalendarField
 from stforecast.store import TensorStore
 from stforecast.timeaxis import TimeAxis
+from stforecast.windows.covariates.base import Floats
 from stforecast.windows.spec import WindowSpec
 
-Kind = Literal["past", "future", "static"]
-Floats = NDArray[np.float32]
-
 SECONDS_PER_DAY: Final = 86_400
-
-
-class Covariate(Protocol):
-    """One source of covariates."""
-
-    @property
-    def kind(self) -> Kind:
-        """What may be known of it when a forecast starts."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One name for each of the K channels."""
-
-    def values(self, positions: NDArray[np.int64]) -> Floats:
-        """Values (n, K) or (n, K, H, W) at positions of the time axis, which may lie beyond it."""
 
 
 class CalendarCovariates:
@@ -48,6 +27,13 @@ class CalendarCovariates:
         self._axis = axis
         self._fields = tuple(fields)
         self._table = self._compute(0, axis.size + margin)
+
+    @classmethod
+    def of(
+        cls, options: CalendarCovariate, spec: WindowSpec, store: TensorStore
+    ) -> "CalendarCovariates":
+        """Those asked for, of the times of a record."""
+        return cls(store.axis, options.calendar, spec.horizon)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,63 +51,6 @@ class CalendarCovariates:
 
     def _compute(self, first: int, last: int) -> Floats:
         return calendar_covariates(self._axis.times(first, last), self._fields)
-
-
-class CovariateSet:
-    """All covariates of a run, read together for a batch of initial times.
-
-    Here, and nowhere else, is decided which times of a covariate a forecast may see.
-    """
-
-    def __init__(self, spec: WindowSpec, sources: Sequence[Covariate]) -> None:
-        self.sources = tuple(sources)
-        to_now = np.arange(1 - spec.history, 1, dtype=np.int64)
-        self._offsets: dict[Kind, NDArray[np.int64]] = {
-            "past": to_now,
-            "future": np.arange(1 - spec.history, spec.horizon + 1, dtype=np.int64),
-            "static": to_now[-1:],
-        }
-
-    @classmethod
-    def of(cls, spec: WindowSpec, store: TensorStore) -> "CovariateSet":
-        """The covariates that ``spec`` asks for, on the time axis of ``store``."""
-        return cls(
-            spec,
-            [
-                CalendarCovariates(store.axis, item.calendar, spec.horizon)
-                for item in spec.covariates
-            ],
-        )
-
-    def names(self, kind: Kind) -> tuple[str, ...]:
-        """Names of the channels of one kind, in their order."""
-        return tuple(
-            name for source in self.sources if source.kind == kind for name in source.names
-        )
-
-    def values(
-        self, kind: Kind, init_positions: NDArray[np.int64], ahead: int = 0
-    ) -> Floats | None:
-        """Covariates of one kind around initial times (B,); None where there are none.
-
-        Past (B, T, P, H, W), future (B, T + T', K) or (B, T + T', K, H, W), static (B, S, H, W);
-        H and W are 1 for past and static ones that are the same in all cells. With ``ahead`` they
-        are those of the window that lies so many steps later, told at the same initial times: what
-        was observed ends there all the same.
-        """
-        sources = [source for source in self.sources if source.kind == kind]
-        if not sources:
-            return None
-        positions = np.asarray(init_positions, np.int64)[:, None] + ahead + self._offsets[kind]
-        parts = [source.values(positions.ravel()) for source in sources]
-        if kind != "future" or any(part.ndim == 4 for part in parts):
-            parts = [part if part.ndim == 4 else part[:, :, None, None] for part in parts]
-            grid = np.broadcast_shapes(*(part.shape[2:] for part in parts))
-            parts = [np.broadcast_to(part, (*part.shape[:2], *grid)) for part in parts]
-        joined = np.concatenate(parts, axis=1)
-        if kind == "static":
-            return joined
-        return joined.reshape(*positions.shape, *joined.shape[1:])
 
 
 def calendar_covariates(times: NDArray[Any], fields: Sequence[CalendarField]) -> Floats:
