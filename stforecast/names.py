@@ -29,6 +29,12 @@ VALID_TIME: Final = "valid_time"
 FORECAST_PERIOD: Final = "forecast_period"
 MEMBER: Final = "member"
 
+# The bounds of intervals stand beside a variable of a forecast, as <name>_lower and <name>_upper.
+LOWER: Final = "_lower"
+UPPER: Final = "_upper"
+# Attribute of both bounds: the share of observations that is to lie between them.
+COVERAGE: Final = "stforecast_coverage"
+
 # Attribute of a forecast: lowest and highest value of each variable, which make frames of [0, 1].
 VALUE_RANGES: Final = "stforecast_value_ranges"
 

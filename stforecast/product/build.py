@@ -12,6 +12,7 @@ from stforecast._version import __version__
 from stforecast.grid import Grid
 from stforecast.product.conventions import conforming_attrs, storable
 from stforecast.product.coordinates import duration_encoding, time_coordinates, time_encoding
+from stforecast.product.uncertainty import Interval, bounds_attrs, bounds_names, member_coordinate
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.layout import holds_dates
 
@@ -34,42 +35,54 @@ def build_product(
     lead_steps: Sequence[int] | np.ndarray,
     attrs: Mapping[str, Any],
     sequences: Sequence[int] | None = None,
+    members: int | None = None,
+    interval: Interval | None = None,
 ) -> xr.Dataset:
     """A forecast as one variable per channel of the store, on the source's own grid.
 
     Args:
         values: (I, L, C, H, W) physical values, numpy or dask, NaN where missing; with `sequences`
-            (I, L, S, C, H, W).
+            (I, L, S, C, H, W), with `members` (I, L, M[, S], C, H, W).
         store: where the data come from: names, attributes, time axis and grid are its.
         init_positions: (I,) positions of the initial times on the store's axis.
         lead_steps: (L,) steps from the initial time to the valid time.
         attrs: attributes of the dataset, which go before those written here.
         sequences: which of the store's independent sequences, for a store that has them.
+        members: how many forecasts there are from each initial time; None for the one.
+        interval: bounds of the values, which become variables of their own.
 
     Returns:
-        Dimensions ``(init_time, lead_time[, sequence], <the source's y and x>)``; coordinates equal
-        to the source's, so that a difference with observations aligns; ``valid_time`` per initial
-        time and lead; attributes and encodings such that a plain ``to_netcdf`` conforms to CF.
+        Dimensions ``(init_time, lead_time[, member][, sequence], <the source's y and x>)``;
+        coordinates equal to the source's, so that a difference with observations aligns;
+        ``valid_time`` per initial time and lead; ``<name>_lower`` and ``<name>_upper`` of an
+        interval, without members, which the variable names in ``ancillary_variables``; attributes
+        and encodings such that a plain ``to_netcdf`` conforms to CF.
+
+    Raises:
+        DataError: the source has a variable that is called as a bound of an interval is.
     """
     meta = store.meta
-    dims: tuple[str, ...] = (names.INIT_TIME, names.LEAD_TIME)
+    dims: tuple[str, ...] = ()
+    beside: tuple[int, ...] = ()
     if sequences is not None:
-        dims += (meta.sequence_name or names.SEQUENCE,)
+        dims, beside = (meta.sequence_name or names.SEQUENCE,), (len(sequences),)
     coords = time_coordinates(store.axis, list(init_positions), list(lead_steps))
-    sizes = [coords[names.INIT_TIME].size, coords[names.LEAD_TIME].size]
-    expected = (
-        *sizes,
-        *([] if sequences is None else [len(sequences)]),
-        len(meta.channels),
-        store.grid.height,
-        store.grid.width,
+    times = (names.INIT_TIME, names.LEAD_TIME)
+    sizes = tuple(coords[name].size for name in times)
+    fields = (*beside, len(meta.channels), store.grid.height, store.grid.width)
+    of_members = () if members is None else (members,)
+    variables = _variables(
+        values,
+        [channel.name for channel in meta.channels],
+        (*times, *(() if members is None else (names.MEMBER,)), *dims),
+        (*sizes, *of_members, *fields),
     )
-    if tuple(values.shape) != expected:
-        raise ValueError(f"values have the shape {tuple(values.shape)}, not {expected}")
-    variables = {
-        channel.name: xr.Variable((*dims, names.Y, names.X), values[..., index, :, :])
-        for index, channel in enumerate(meta.channels)
-    }
+    if interval is not None:
+        for side, bound in enumerate((interval.lower, interval.upper)):
+            called = bounds_names([channel.name for channel in meta.channels], side)
+            variables |= _variables(bound, called, (*times, *dims), (*sizes, *fields))
+    if members is not None:
+        coords[names.MEMBER] = member_coordinate(members)
     product = xr.Dataset(variables, coords)
     if sequences is not None:
         product = _with_sequences(product, store, dims[-1], sequences)
@@ -77,7 +90,7 @@ def build_product(
     kept, provenance = _scalars(meta, taken=set(map(str, product.variables)))
     product = product.assign_coords(kept)
     for channel in meta.channels:
-        _describe(product, channel)
+        _describe(product, channel, interval)
     for name in product.coords:
         if name not in coords:
             _describe_coordinate(product, str(name), store.grid)
@@ -142,10 +155,27 @@ def history_line(what: str, before: str = "") -> str:
     return f"{line}\n{before}" if before else line
 
 
-def _describe(product: xr.Dataset, channel: ChannelMeta) -> None:
+def _variables(
+    values: Any, called: Sequence[str], dims: tuple[str, ...], expected: tuple[int, ...]
+) -> dict[str, xr.Variable]:
+    """One variable (*dims, y, x) for each channel of values (…, C, H, W)."""
+    if tuple(values.shape) != expected:
+        raise ValueError(f"values have the shape {tuple(values.shape)}, not {expected}")
+    return {
+        name: xr.Variable((*dims, names.Y, names.X), values[..., index, :, :])
+        for index, name in enumerate(called)
+    }
+
+
+def _describe(product: xr.Dataset, channel: ChannelMeta, interval: Interval | None) -> None:
     attrs = conforming_attrs(channel.cf_attrs(), present=set(map(str, product.variables)))
     attrs.setdefault("long_name", channel.name.replace("_", " "))
     attrs.pop("grid_mapping", None)  # an encoding, which writing turns into the attribute
+    if interval is not None:
+        bounds = [bounds_names([channel.name], side)[0] for side in (0, 1)]
+        for side, name in enumerate(bounds):
+            product[name].attrs = bounds_attrs(attrs, interval, side)
+        attrs["ancillary_variables"] = " ".join(bounds)
     product[channel.name].attrs = attrs
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import DataError
+from stforecast.product.uncertainty import is_bound
 from stforecast.timeaxis import normalise_stamps
 
 _INIT_NAMES = (
@@ -27,6 +28,7 @@ _INIT_NAMES = (
 )
 _LEAD_NAMES = (names.LEAD_TIME, "step", "prediction_timedelta", "leadtime", "lead")
 _TIME_NAMES = (names.TIME, names.VALID_TIME)
+_MEMBER_NAMES = (names.MEMBER, "number", "realization", "ensemble", "ens")
 _NANOSECONDS = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 10**9),
     **dict.fromkeys(("min", "minute", "minutes"), 60 * 10**9),
@@ -54,18 +56,22 @@ def conform(dataset: xr.Dataset) -> xr.Dataset:
     for name in (names.INIT_TIME, names.LEAD_TIME):
         if name not in result.dims:
             result = _spread(result, name)
-    result = _without_single_levels(_with_times(result))
+    result = _with_members(_without_single_levels(_with_times(result)))
     return result.transpose(names.INIT_TIME, names.LEAD_TIME, ...)
 
 
 def forecast_variables(forecast: xr.Dataset) -> list[str]:
-    """Names of the numeric variables that have initial and lead times and a field at each."""
+    """Names of the numeric variables that have initial and lead times and a field at each.
+
+    Bounds of intervals are not among them: they belong to a variable.
+    """
     return [
         str(name)
         for name, variable in forecast.data_vars.items()
         if {names.INIT_TIME, names.LEAD_TIME} < set(variable.dims)
         and variable.dtype.kind in "fiu"
         and variable.ndim >= 4
+        and not is_bound(variable)
     ]
 
 
@@ -168,6 +174,21 @@ def _without_single_levels(dataset: xr.Dataset) -> xr.Dataset:
                 dim for dim, size in variable.sizes.items() if size == 1 and dim not in times
             }
     return dataset.squeeze(sorted(single, key=str))
+
+
+def _with_members(dataset: xr.Dataset) -> xr.Dataset:
+    """With the dimension of members called `member`, and first after the times."""
+    described = [
+        str(name)
+        for name, coordinate in dataset.coords.items()
+        if coordinate.attrs.get("standard_name") == "realization"
+    ]
+    found = next((name for name in (*_MEMBER_NAMES, *described) if name in dataset.dims), None)
+    if found is None:
+        return dataset
+    if found != names.MEMBER:
+        dataset = dataset.drop_vars(names.MEMBER, errors="ignore").rename({found: names.MEMBER})
+    return dataset.transpose(names.MEMBER, ...)
 
 
 def _with_times(dataset: xr.Dataset) -> xr.Dataset:
