@@ -22,8 +22,8 @@ from stforecast.windows.splits import period
 Forecast = xr.Dataset | str | Path
 
 # What these know comes from the initial time alone, the others need more.
-_OF_HISTORY = ("history_mean",)
-_OF_TRAINING = ("climatology", "hour_of_week")
+_OF_HISTORY = ("history_mean", "linear")
+_OF_TRAINING = ("climatology", "hour_of_week", "linear")
 
 
 def verify(
@@ -100,7 +100,7 @@ def references(
         obs: the record to forecast from.
         like: a forecast whose times and variables they get.
         names: any of persistence, history_mean, day_before, week_before, climatology,
-            hour_of_week.
+            hour_of_week, linear.
         train, history: as for :func:`verify`.
     """
     return _references(obs, _opened(like), names, train, history)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stforecast.store import TensorStore
 
-_FROM_STATISTICS = ("climatology", "hour_of_week")
+_FROM_STATISTICS = ("climatology", "hour_of_week", "linear")
 
 
 @click.command(

@@ -26,10 +26,16 @@ def second_of_day(stamps: NDArray[Any]) -> Integers:
     return _each(times, lambda stamp: (stamp.hour * 60 + stamp.minute) * 60 + stamp.second)
 
 
+def has_weekdays(stamps: NDArray[Any]) -> bool:
+    """Whether the calendar's days are days of the week."""
+    times = normalise_stamps(stamps)
+    return times.size == 0 or calendar_of(times) in _REAL
+
+
 def weekday(stamps: NDArray[Any]) -> Integers:
     """Day of the week, Monday 0. DataError for a calendar whose days are no days of the week."""
     times = normalise_stamps(stamps)
-    if times.size and calendar_of(times) not in _REAL:
+    if not has_weekdays(times):
         raise DataError(f"the calendar {calendar_of(times)} has no days of the week")
     if times.dtype.kind == "M":
         days = times.astype("datetime64[D]").astype(np.int64)

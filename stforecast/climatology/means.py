@@ -27,7 +27,7 @@ class ClassMeans:
         Of several sequences, the means are over all of them together.
         """
         shape = sequences[0].shape
-        self.sums = _zeros((n, *shape), np.float64)
+        self.sums = zeros((n, *shape), np.float64)
         # counts differ between cells only when some are missing
         self._common = np.zeros((n, *(1 for _ in shape)), np.int64)
         self._each: NDArray[Any] | None = None
@@ -51,7 +51,7 @@ class ClassMeans:
         if not there.all():
             # absent times are wholly missing; a cell that is missing alone needs counts of its own
             if self._each is None and not (there.all(axis=(1, 2, 3)) | ~there.any((1, 2, 3))).all():
-                self._each = _zeros(self.sums.shape, np.int32)
+                self._each = zeros(self.sums.shape, np.int32)
                 self._each += self._common
             fields = np.where(there, fields, np.float32(0))
         self.sums[found] += np.add.reduceat(fields, starts, axis=0, dtype=np.float64)
@@ -65,7 +65,7 @@ class ClassMeans:
 
     def means(self) -> Fields:
         """Mean fields (n, C, H, W)."""
-        result = _zeros(self.sums.shape, np.float32)
+        result = zeros(self.sums.shape, np.float32)
         for index in range(len(result)):
             result[index] = _ratio(self.sums[index], self.counts[index])
         return result
@@ -86,7 +86,7 @@ class ClassMeans:
         for day in range(first, first + width):
             total += sums[day % n_days]
             number += counts[day % n_days]
-        result = _zeros(sums.shape, np.float32)
+        result = zeros(sums.shape, np.float32)
         for day in range(n_days):
             result[day] = _ratio(total, number)
             leaving, entering = (day + first) % n_days, (day + first + width) % n_days
@@ -128,7 +128,7 @@ def _ratio(total: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.where(number > 0, total / np.maximum(number, 1), np.nan))
 
 
-def _zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Zeros in memory, or in a file without a name when they are too many."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:

@@ -13,6 +13,7 @@ ReferenceName = Literal[
     "week_before",
     "climatology",
     "hour_of_week",
+    "linear",
 ]
 
 MetricName = Literal[
@@ -46,7 +47,8 @@ class VerificationOptions(Options):
 
     references: OneOrMore[ReferenceName] = Field(
         default_factory=_default_references,
-        description="forecasts that cost nothing; hour_of_week is the climatology of traffic",
+        description="forecasts that cost nothing; hour_of_week is the climatology of traffic, and "
+        "linear is what straight lines make of the history: what any learned forecast must beat",
     )
     metrics: OneOrMore[MetricName] = Field(
         default_factory=_default_metrics,

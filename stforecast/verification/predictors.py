@@ -160,8 +160,7 @@ class _SameHour(Reference):
                 f"{self.store.axis.step.label}; leave it out of verification.references"
             )
         period = self.days * _DAYS // seconds
-        # the fewest periods that lead back to the initial time or before
-        self.offsets = self.leads - period * -(-self.leads // period)
+        self.offsets = latest_known(self.leads, period)
 
     def fields(self, inits: Positions, sequence: int) -> Fields:
         return self.frames[sequence].take(inits[:, None] + self.offsets)
@@ -172,6 +171,11 @@ class _SameHour(Reference):
             f"the field at the same hour one {what} before the valid time; of {what}s that end "
             f"after the initial time as many more as lead back to it"
         )
+
+
+def latest_known(leads: Positions, period: int) -> Positions:
+    """Steps from the initial time to the latest time known that lies whole periods before leads."""
+    return leads - period * -(-leads // period)
 
 
 class DayBefore(_SameHour):
@@ -188,7 +192,7 @@ class WeekBefore(_SameHour):
     days = 7
 
 
-class _ClassMean(Reference):
+class ClassMean(Reference):
     """The mean over the training period of a class of times, such as hours of the week."""
 
     def _tabulate(self, training: Positions, n: int) -> None:
@@ -201,7 +205,11 @@ class _ClassMean(Reference):
         """Class of the times at positions, in their shape; -1 for one that has no mean."""
 
     def fields(self, inits: Positions, sequence: int) -> Fields:
-        classes = self.classes(inits[:, None] + self.leads)
+        return self.at(inits[:, None] + self.leads, sequence)
+
+    def at(self, positions: Positions, sequence: int) -> Fields:
+        """What is usual at positions, (*positions.shape, C, H, W)."""
+        classes = self.classes(positions)
         fields = self.tables[sequence][classes]
         fields[classes < 0] = np.nan
         return fields
@@ -218,7 +226,7 @@ class _ClassMean(Reference):
         self.times_of_day = np.unique(clock.second_of_day(times))
 
 
-class HourOfWeek(_ClassMean):
+class HourOfWeek(ClassMean):
     """The mean of the hour of the week."""
 
     name = "hour_of_week"
@@ -245,7 +253,7 @@ class HourOfWeek(_ClassMean):
         )
 
 
-class Climatology(_ClassMean):
+class Climatology(ClassMean):
     """What is usual at the date: by day and hour, day, month, or as a trend over the years.
 
     - steps below a day: mean over the same hour within 61 days around the date, all years; for a
@@ -317,10 +325,10 @@ class Climatology(_ClassMean):
         days = clock.day_of_year(times)
         return np.where(slots < 0, -1, days * len(self.times_of_day) + slots)
 
-    def fields(self, inits: Positions, sequence: int) -> Fields:
+    def at(self, positions: Positions, sequence: int) -> Fields:
         if self.kind == "trend":
-            return self.trends[sequence].at(inits[:, None] + self.leads)
-        return super().fields(inits, sequence)
+            return self.trends[sequence].at(positions)
+        return super().at(positions, sequence)
 
     def describe(self) -> str:
         what = {
@@ -333,9 +341,3 @@ class Climatology(_ClassMean):
         }[self.kind]
         because = f" ({self.fallback})" if self.fallback else ""
         return f"{what} over the training period, {self.training_period()}{because}"
-
-
-REFERENCES: dict[str, type[Reference]] = {
-    kind.name: kind
-    for kind in (Persistence, HistoryMean, DayBefore, WeekBefore, Climatology, HourOfWeek)
-}

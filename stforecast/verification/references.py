@@ -14,10 +14,25 @@ from stforecast.climatology.frames import Positions
 from stforecast.errors import ConfigError, DataError
 from stforecast.product import build_product
 from stforecast.store import TensorStore
-from stforecast.verification.predictors import REFERENCES, Reference, Task
+from stforecast.verification.linear import Linear
+from stforecast.verification.predictors import (
+    Climatology,
+    DayBefore,
+    HistoryMean,
+    HourOfWeek,
+    Persistence,
+    Reference,
+    Task,
+    WeekBefore,
+)
 
 # Bytes of a reference that are made at once; a larger one is lazy. As many are scored at once.
 _BLOCK = 32 * 2**20
+
+REFERENCES: dict[str, type[Reference]] = {
+    kind.name: kind
+    for kind in (Persistence, HistoryMean, DayBefore, WeekBefore, Climatology, HourOfWeek, Linear)
+}
 
 
 def reference(
