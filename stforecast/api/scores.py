@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from stforecast import names
-from stforecast.api.data import Record, open_store, to_store
+from stforecast.api.data import Record, open_store, sources_of, to_store
 from stforecast.errors import ConfigError, DataError
 from stforecast.product import conform, open_product
 from stforecast.product.conform import forecast_variables
@@ -23,7 +23,7 @@ Forecast = xr.Dataset | str | Path
 
 # What these know comes from the initial time alone, the others need more.
 _OF_HISTORY = ("history_mean", "linear")
-_OF_TRAINING = ("climatology", "hour_of_week", "linear")
+_OF_TRAINING = ("climatology", "hour_of_week", "anomaly_persistence", "linear")
 
 
 def verify(
@@ -100,7 +100,7 @@ def references(
         obs: the record to forecast from.
         like: a forecast whose times and variables they get.
         names: any of persistence, history_mean, day_before, week_before, climatology,
-            hour_of_week, linear.
+            hour_of_week, anomaly_persistence, linear.
         train, history: as for :func:`verify`.
     """
     return _references(obs, _opened(like), names, train, history)
@@ -129,6 +129,53 @@ def plot(
     fields = None if observed is None else _observed(observed)
     pictures: list[Path] = draw(_opened(forecast), observed=fields, folder=Path(folder), **options)
     return pictures
+
+
+def report(
+    scores: xr.Dataset,
+    forecasts: Forecast | Mapping[str, Forecast] | None = None,
+    observations: Record | None = None,
+    file: str | Path = "report.html",
+    *,
+    run: str | Path | None = None,
+    overlay: str | Path | None = None,
+) -> Path:
+    """Write scores as one HTML page that a person who was not there can judge a forecast from.
+
+    Args:
+        scores: what :func:`verify` gave.
+        forecasts: the forecast that was scored, or several by the names that the scores have.
+        observations: what they were held against; without these two there are no maps of cases.
+        file: where the page goes. It needs no network and no other file.
+        run: folder of the run that made the first forecast, whose card tells how it was trained.
+        overlay: GeoJSON file or shapefile to draw over maps.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: a forecast that the scores do not have. DataError: these are no scores.
+    """
+    from stforecast.card import RunCard
+    from stforecast.report.page import write_report
+
+    scored = [str(name) for name in scores[names.SYSTEM].values] if names.SYSTEM in scores else []
+    if forecasts is None:
+        forecasts = {}
+    elif isinstance(forecasts, (xr.Dataset, str, Path)):
+        forecasts = dict.fromkeys(scored[:1], forecasts)
+    for name in forecasts:
+        if name not in scored:
+            raise ConfigError(f"the scores have no {name!r}; they have {', '.join(scored)}")
+    return write_report(
+        scores,
+        file,
+        forecasts={name: _opened(item) for name, item in forecasts.items()},
+        observations=None if observations is None else _observed(observations),
+        cards={} if run is None else dict.fromkeys(scored[:1], RunCard.read(run)),
+        sources=() if observations is None else sources_of(observations),
+        overlay=None if overlay is None else str(overlay),
+    )
 
 
 def _references(

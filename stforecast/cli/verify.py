@@ -1,11 +1,15 @@
 """`stforecast verify`: what a forecast is worth."""
 
+import shlex
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from stforecast import names
 from stforecast.cli.options import (
     TakesFiles,
     experiment_options,
@@ -24,20 +28,48 @@ from stforecast.errors import ConfigError, DataError, StForecastWarning
 if TYPE_CHECKING:
     import xarray as xr
 
+    from stforecast.card import RunCard
     from stforecast.store import TensorStore
 
-_FROM_STATISTICS = ("climatology", "hour_of_week", "linear")
+_FROM_STATISTICS = ("climatology", "hour_of_week", "anomaly_persistence", "linear")
+_WORDS = "stforecast.verify.words"
+_PAGES = (".html", ".htm")
+REPORT = "report.html"
+
+
+class _Verify(TakesFiles):
+    """The command, whose --report takes the next word only where that names a page."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = list(args)
+        words = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            named = following.lower().endswith(_PAGES)
+            words.append("--report=" if word == "--report" and not named else word)
+        return super().parse_args(ctx, words)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores, and what they are of."""
+
+    scores: "xr.Dataset"
+    files: Mapping[str, Path]
+    """The forecasts, by the names that the scores have for them."""
+    record: "TensorStore"
+    cards: Mapping[str, "RunCard"] = field(default_factory=dict)
 
 
 @click.command(
     "verify",
-    cls=TakesFiles,
+    cls=_Verify,
     epilog="""Examples:
 
 \b
     stforecast verify                              the run of the experiment, on its test period
     stforecast verify runs/demo/model --set verification.by=[lead_time,season]
     stforecast verify gfs.nc ours.nc --observations era5/*.nc --output scores
+    stforecast verify --report                     and a page for people: tables, curves, maps
 """,
 )
 @click.argument("forecasts", nargs=-1, type=click.Path(), metavar="[RUN | FILE...]")
@@ -54,6 +86,12 @@ _FROM_STATISTICS = ("climatology", "hour_of_week", "linear")
     metavar="FOLDER",
     help="Where scores.nc and scores.csv go [default: verification/ beside the run, or here].",
 )
+@click.option(
+    "--report",
+    metavar="[FILE.html]",
+    help="Also write a page that shows how good the forecast is, in one file "
+    "[default: report.html beside the scores].",
+)
 @experiment_options
 @talk_options
 def command(
@@ -62,6 +100,7 @@ def command(
     observations: tuple[str, ...],
     store: str | None,
     output: str | None,
+    report: str | None,
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -70,7 +109,8 @@ def command(
     A RUN [default: that of the experiment] forecasts its whole test period, which it never saw, and
     is scored per lead time and variable: RMSE, MAE, bias, and skill against forecasts that cost
     nothing (verification.references). With --observations, FILEs are scored instead, whoever made
-    them; several are set side by side. Cells on the sphere weigh by their area.
+    them; several are set side by side. Cells on the sphere weigh by their area. --report makes a
+    page for people who were not there.
     """
     from stforecast.verification import score_table, write_scores
 
@@ -79,14 +119,52 @@ def command(
             raise click.UsageError("--observations needs the forecast FILEs to score against them")
         study = open_study(session, config, overrides, own_data="observations")
         folder = Path(output or VERIFICATION)
-        scores = _score_files(forecasts, observations, study.experiment)
+        scored = _score_files(forecasts, observations, study.experiment)
     else:
         study = _study_to_score(session, forecasts, config, overrides, store)
         folder = Path(output) if output is not None else study.verification
-        scores = _score_run(session, study, folder)
-    session.show(score_table(scores))
-    written = write_scores(scores, folder)
+        scored = _score_run(session, study, folder)
+    session.show(score_table(scored.scores))
+    written = write_scores(scored.scores, folder)
     click.echo(f"Scores: {', '.join(str(path) for path in written)}")
+    if report is not None:
+        page = _write_report(scored, Path(report or folder / REPORT), study, observations)
+        click.echo(f"Report: {page}")
+
+
+def _write_report(scored: _Scored, file: Path, study: Study, observations: tuple[str, ...]) -> Path:
+    """The page of the scores, with all that is at hand to tell where they come from."""
+    from stforecast.product import open_product
+    from stforecast.report import write_report
+
+    words = click.get_current_context().meta[_WORDS]
+    products = {name: open_product(path) for name, path in scored.files.items()}
+    try:
+        return write_report(
+            scored.scores,
+            file,
+            forecasts=products,
+            observations=scored.record.observations(),
+            cards=scored.cards,
+            sources=scored.record.meta.sources or _files_told(observations),
+            files={
+                name: _files_told([str(path)])
+                for name, path in scored.files.items()
+                if name not in scored.cards
+            },
+            command=shlex.join(["stforecast", "verify", *words]),
+            overlay=None if study.overlay is None else str(study.overlay),
+        )
+    finally:
+        for product in products.values():
+            product.close()
+
+
+def _files_told(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Size and checksum of files, of those that are."""
+    from stforecast.ingest.provenance import describe_files, look_at
+
+    return describe_files(look_at([path for path in paths if Path(path).exists()]))
 
 
 def _study_to_score(
@@ -104,7 +182,7 @@ def _study_to_score(
     return study_of_run(session, run, config, overrides, store=store)
 
 
-def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
+def _score_run(session: Session, study: Study, folder: Path) -> _Scored:
     """Hindcast the test period, keep the hindcast, and score it."""
     card = read_card(study)
     record = open_store(study)
@@ -125,21 +203,24 @@ def _score_run(session: Session, study: Study, folder: Path) -> "xr.Dataset":
         # a large hindcast is made as it is written
         path = write_product(hindcast(model, record, options, progress), folder / HINDCAST)
     with open_product(path) as forecasts:
-        return score(forecasts, model, record, options, asked)
+        scores = score(forecasts, model, record, options, asked)
+    name = str(scores[names.SYSTEM].values[0])
+    return _Scored(scores, {name: Path(path)}, record, {name: card})
 
 
 def _score_files(
     files: tuple[str, ...], observations: tuple[str, ...], experiment: Experiment
-) -> "xr.Dataset":
+) -> _Scored:
     """Score forecasts, whoever made them, beside references from the observations."""
     from stforecast.product import open_product
     from stforecast.verification import verify_as_asked
 
-    forecasts = {}
+    forecasts, paths = {}, {}
     for name in files:
         product = open_product(name)
         label = str(product.attrs.get("stforecast_run") or Path(name).stem)
-        forecasts[Path(name).stem if label in forecasts else label] = product
+        label = Path(name).stem if label in forecasts else label
+        forecasts[label], paths[label] = product, Path(name)
     if len(forecasts) < len(files):
         raise ConfigError("two forecasts have the same name; rename one of the files")
     record = record_of(observations, experiment.data)
@@ -151,7 +232,7 @@ def _score_files(
         for name, variable in variables.items()
         if variable.minimum is not None and variable.maximum is not None
     }
-    return verify_as_asked(
+    scores = verify_as_asked(
         experiment.verification,
         forecasts,
         record.observations(),
@@ -159,6 +240,7 @@ def _score_files(
         ranges,
         experiment.protocol,
     )
+    return _Scored(scores, paths, record)
 
 
 def _references(

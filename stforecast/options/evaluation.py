@@ -13,6 +13,7 @@ ReferenceName = Literal[
     "week_before",
     "climatology",
     "hour_of_week",
+    "anomaly_persistence",
     "linear",
 ]
 

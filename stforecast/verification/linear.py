@@ -5,7 +5,6 @@ read piece by piece; of it stay the sums of products of the inputs of each cell,
 those of fewer inputs too, are solved from.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,25 +15,16 @@ from numpy.typing import NDArray
 from stforecast.climatology import clock
 from stforecast.climatology.frames import Fields, Frames, Positions
 from stforecast.climatology.means import zeros
-from stforecast.errors import StForecastWarning
-from stforecast.verification.predictors import (
-    ClassMean,
-    Climatology,
-    HourOfWeek,
-    Reference,
-    Task,
-    latest_known,
-)
+from stforecast.verification.predictors import Reference, Task, latest_known
+from stforecast.verification.usual import tells_weeks, usual
 
 Floats = NDArray[np.float64]
 
 # A share of the variance of the inputs, that is this many times the samples.
 PENALTY = 1e-3
-# Of fewer weeks, the mean of an hour of the week is too much of the very value to be forecast.
-_WEEKS = 10
 # Bytes of the inputs, and of the sums of their products, that are held at once.
 _INPUTS = 64 * 2**20
-_PRODUCTS = 256 * 2**20
+_PRODUCTS = 64 * 2**20
 
 
 class Linear(Reference):
@@ -52,13 +42,9 @@ class Linear(Reference):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         step = self.store.axis.step
-        span = (self.train[1] - self.train[0]) * step.seconds if step.is_fixed else 0
-        weeks = span >= _WEEKS * 7 * clock.SECONDS_PER_DAY and clock.has_weekdays(
-            self.store.axis.times(*self.train)[:1]
-        )
-        self.usual = _usual(task, weeks)
-        periods = {"day": clock.SECONDS_PER_DAY} if span else {}
-        if weeks:
+        self.usual = usual(task)
+        periods = {"day": clock.SECONDS_PER_DAY} if step.is_fixed else {}
+        if tells_weeks(task):
             periods["week"] = 7 * clock.SECONDS_PER_DAY
         self.lags = {
             name: latest_known(self.leads, seconds // step.seconds)
@@ -77,7 +63,8 @@ class Linear(Reference):
             for _, fields in frames.period(*self.train):
                 flat = fields.reshape(len(fields), channels, -1)
                 lowest = np.fmin(lowest, np.nanmin(flat, axis=(0, 2), initial=np.inf))
-        positive = np.greater_equal(np.repeat(lowest, cells // channels), 0)
+        floors: Floats = np.repeat(lowest, cells // channels)
+        positive = floors >= 0
         width = len(self.columns) + 2
         found = zeros((len(_LADDER), len(self.leads), cells, width - 1), np.float64)
         step = max(1, _PRODUCTS // (8 * len(self.leads) * width**2))
@@ -122,8 +109,8 @@ class Linear(Reference):
         if with_targets:
             fields[:, (read < self.train[0]) | (read >= self.train[1])] = np.nan
         times = np.unique(np.concatenate([*past[: self.history], *targets]))
-        usual = _cells(self.usual.at(times, frames.sequence), part)
-        return _Known(read, fields, times, usual)
+        means = _cells(self.usual.at(times, frames.sequence), part)
+        return _Known(read, fields, times, means)
 
     def _inputs(
         self,
@@ -135,10 +122,10 @@ class Linear(Reference):
     ) -> Floats:
         """Inputs (cells, p + beside, inits) for a lead time, in the order of the columns."""
         table = np.empty((len(positive), len(self.columns) + beside, len(inits)))
-        usual = known.usual(inits + self.leads[number])
+        at_valid = known.usual(inits + self.leads[number])
         table[:, 0] = known.fields(inits)
         table[:, 1] = known.usual(inits)
-        table[:, 2] = usual
+        table[:, 2] = at_valid
         np.subtract(table[:, 0], table[:, 1], out=table[:, 3])
         full, expected = table[:, 0].copy(), table[:, 1].copy()
         for back in range(1, self.history):
@@ -150,7 +137,7 @@ class Linear(Reference):
         ratio = np.ones_like(full)
         np.divide(full, expected, out=ratio, where=expected > 1e-6 * self.history)
         scaled = 2 + 2 * self.history
-        np.multiply(ratio, usual, out=table[:, scaled])
+        np.multiply(ratio, at_valid, out=table[:, scaled])
         table[~positive, scaled] = 0.0
         for place, offsets in enumerate(self.lags.values()):
             table[:, scaled + 1 + place] = known.fields(inits + offsets[number])
@@ -181,16 +168,6 @@ class Linear(Reference):
             "not below zero where the training period never is; usual: "
             f"{self.usual.describe()}"
         )
-
-
-def _usual(task: Task, weeks: bool) -> ClassMean:
-    """What is usual: by hour of the week where steps are below a day and weeks enough are known."""
-    step = task.store.axis.step
-    if weeks and step.seconds < clock.SECONDS_PER_DAY:
-        return HourOfWeek(task)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", StForecastWarning)  # the description tells
-        return Climatology(task)
 
 
 # Which kinds of inputs are left out, from the best fit down.

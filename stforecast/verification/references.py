@@ -25,13 +25,23 @@ from stforecast.verification.predictors import (
     Task,
     WeekBefore,
 )
+from stforecast.verification.usual import AnomalyPersistence
 
 # Bytes of a reference that are made at once; a larger one is lazy. As many are scored at once.
 _BLOCK = 32 * 2**20
 
 REFERENCES: dict[str, type[Reference]] = {
     kind.name: kind
-    for kind in (Persistence, HistoryMean, DayBefore, WeekBefore, Climatology, HourOfWeek, Linear)
+    for kind in (
+        Persistence,
+        HistoryMean,
+        DayBefore,
+        WeekBefore,
+        Climatology,
+        HourOfWeek,
+        AnomalyPersistence,
+        Linear,
+    )
 }
 
 

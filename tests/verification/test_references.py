@@ -230,6 +230,21 @@ def test_an_hour_the_training_period_lacks_is_missing():
     np.testing.assert_array_equal(there, valid_hours < 12)
 
 
+def test_anomaly_persistence_keeps_the_departure_from_the_usual():
+    store = hourly()
+    product = reference("anomaly_persistence", store)
+    training = store.read(*TRAIN)
+    usual = np.stack([training[hour::24].mean(axis=0) for hour in range(24)])
+    for row, init in enumerate(INITS):
+        departure = store.read(init, init + 1)[0] - usual[init % 24]
+        expected = [usual[(init + lead) % 24] + departure for lead in range(1, 7)]
+        np.testing.assert_allclose(fields(product)[row], expected, rtol=1e-5)
+    assert "mean of the hour of the day" in product.attrs["source"]
+    weeks = make_store(24 * 80, 1, 1, 1)
+    told = reference("anomaly_persistence", weeks, [24 * 78], train=(0, 24 * 71))
+    assert "same hour of the week" in told.attrs["source"]
+
+
 def test_cells_always_missing_stay_missing():
     land = np.zeros((3, 4), bool)
     land[1, 2] = True
