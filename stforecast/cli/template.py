@@ -252,7 +252,7 @@ def _verification_section(record: Record) -> str:
         [
             "verification:",
             "  # forecasts that cost nothing: persistence, history_mean, day_before, week_before,",
-            "  # climatology, hour_of_week, anomaly_persistence, linear (a ridge regression per cell)",
+            "  # climatology, hour_of_week, anomaly_persistence, linear (a ridge per cell)",
             f"  references: [{', '.join(suggest_references(record))}]",
             "  by: [lead_time]   # also hour, weekday, month, season of the valid time",
             "  every: 1          # steps from one initial time to the next",

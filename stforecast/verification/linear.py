@@ -91,7 +91,7 @@ class Linear(Reference):
                     table = self._inputs(known, inits, number, positive, beside=2)
                     table[:, -2] = 1.0
                     table[:, -1] = known.fields(inits + self.leads[number])
-                    sample = np.isfinite(table).all(axis=1)
+                    sample = np.asarray(np.isfinite(table).all(axis=1))
                     if not sample.all():
                         table = np.where(sample[:, None], table, 0.0)
                     total[number] += np.matmul(table, table.transpose(0, 2, 1))
