@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stforecast._version import __version__
 from stforecast.errors import RunError, StForecastError
 from stforecast.files import written_whole
+from stforecast.folders import repair
 from stforecast.grid import Grid
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.timeaxis import TimeStep
@@ -23,8 +24,12 @@ CARD: Final = "card.json"
 BEST_WEIGHTS: Final = "model.safetensors"
 LAST_WEIGHTS: Final = "last.safetensors"
 STATE: Final = "state.pt"
+INTERVALS: Final = "intervals.safetensors"
 METRICS: Final = "metrics.csv"
 TENSORBOARD: Final = "tensorboard"
+
+# What files of weights note of themselves.
+STEP: Final = "step"
 
 SCHEMA_VERSION: Final = 1
 
@@ -65,6 +70,24 @@ class TrainingCard(_Section):
     interrupted: str | None = Field(None, description="why it ended before its budget, if it did")
 
 
+class NoiseCard(_Section):
+    """What a model that gives members is told: the last static channels."""
+
+    uniform: int = Field(ge=0, description="channels of noise that is the same in all cells")
+    local: int = Field(ge=0, description="channels of noise of each cell")
+
+
+class IntervalsCard(_Section):
+    """Tables for intervals, made of past errors (:mod:`stforecast.forecast.calibration`)."""
+
+    file: str
+    sha256: str
+    period: tuple[str, str] = Field(description="first and last valid time")
+    windows: int = Field(description="forecasts whose errors were taken")
+    members: int | None = Field(None, description="members of each, where it had any")
+    lead_times: int
+
+
 class ImportCard(_Section):
     """Where weights are from that were not trained here."""
 
@@ -101,6 +124,8 @@ class RunCard(_Section):
     device: str
     training: TrainingCard
     imported: ImportCard | None = None
+    noise: NoiseCard | None = None
+    intervals: IntervalsCard | None = None
     scores: dict[str, dict[str, dict[str, float | None]]] = Field(
         default_factory=dict,
         description="RMSE in physical units: part, then forecast or reference, then variable",
@@ -136,6 +161,7 @@ class RunCard(_Section):
             There is none, it cannot be read, or another version of stforecast wrote it.
         """
         path = Path(folder) / CARD
+        repair(Path(folder))
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:

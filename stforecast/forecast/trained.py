@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from stforecast.card import BEST_WEIGHTS, RunCard
+from stforecast.card import BEST_WEIGHTS, STEP, RunCard
 from stforecast.errors import ConfigError, RunError
+from stforecast.folders import repair
 from stforecast.models import Forecaster, SampleShape, create_model
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.transform import Transform
@@ -20,6 +20,8 @@ from stforecast.windows.transform import Transform
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bf16", "float16"]
 
+# How often a run is read again that is saved while it is read; saves are seconds apart.
+_LOOKS = 5
 _DTYPES = {"bf16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -63,10 +65,10 @@ def load_trained(folder: str | Path, device: Device = "auto") -> TrainedModel:
             device asked for is not there.
     """
     folder = Path(folder)
-    card = RunCard.read(folder)
     target = _device(device)
+    card, weights = _of_one_save(folder)
     module = _module(card, folder)
-    _load_weights(module, _weights(card, folder), folder / BEST_WEIGHTS)
+    _load_weights(module, weights, folder / BEST_WEIGHTS)
     transform = Transform.from_card(card)
     if transform.mask_channels > module.shape.past_channels:
         raise RunError(
@@ -92,17 +94,36 @@ def _module(card: RunCard, folder: Path) -> Forecaster:
         ) from error
 
 
-def _weights(card: RunCard, folder: Path) -> dict[str, Tensor]:
+def _of_one_save(folder: Path) -> tuple[RunCard, dict[str, Tensor]]:
+    """Card and weights, also of a run that is being trained and is saved between the two."""
+    for _ in range(_LOOKS):
+        card = RunCard.read(folder)
+        weights, step = _weights(card, folder)
+        if step is None or step == card.training.best_step:
+            return card, weights
+    raise RunError(
+        f"the weights in {folder} are of step {step} and its card is of other ones, of step "
+        f"{card.training.best_step}: the folder was not copied as one; copy it again, or train the "
+        "run again"
+    )
+
+
+def _weights(card: RunCard, folder: Path) -> tuple[dict[str, Tensor], int | None]:
+    """Weights, and the step that they are of where they know it."""
     path = folder / BEST_WEIGHTS
+    repair(folder)
     if not path.exists():
         words = "is not finished" if not card.training.finished else "has lost its weights"
         raise RunError(f"the run in {folder} {words}: {BEST_WEIGHTS} is missing; train it again")
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            step = (file.metadata() or {}).get(STEP)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"the weights {path} cannot be read ({error}); train the run again"
         ) from error
+    return weights, int(step) if step is not None and step.isdigit() else None
 
 
 def _load_weights(module: Forecaster, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -127,9 +127,9 @@ def import_weights(
                 "training": TrainingCard(budget={}, batch_size=0, samples=0, finished=True),
             }
         )
-        write_weights(run.path / BEST_WEIGHTS, model.state_dict(), {"layout": layout})
-        card.write(run.path)
-        run.settle()
+        with run.saving() as path:
+            write_weights(path / BEST_WEIGHTS, model.state_dict(), {"layout": layout})
+            card.write(path)
     finally:
         run.abandon()
     if notify is not None and horizon != window.horizon:

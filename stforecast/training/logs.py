@@ -60,21 +60,20 @@ class Best:
 class MetricsFile:
     """metrics.csv: one line per validation, rewritten whole so that it is never half a line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self._lines: list[dict[str, Any]] = []
 
-    def resume(self, step: int) -> None:
+    def resume(self, path: Path, step: int) -> None:
         """Go on after `step`: what was written beyond it was not saved with the state."""
         try:
-            with self.path.open(newline="") as file:
+            with path.open(newline="") as file:
                 lines = list(csv.DictReader(file))
             self._lines = [dict(line) for line in lines if int(line["step"]) <= step]
         except FileNotFoundError:
             self._lines = []
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
-                f"{self.path} cannot be read ({error}); move it away to go on without it"
+                f"{path} cannot be read ({error}); move it away to go on without it"
             ) from error
 
     def append(self, row: Row) -> None:
@@ -82,13 +81,16 @@ class MetricsFile:
         line = row.flat()
         self._lines = [old for old in self._lines if int(old["step"]) != row.step]
         self._lines.append(line)
+
+    def write(self, path: Path) -> None:
+        """All lines so far; StForecastError where the system refuses."""
         columns = list(dict.fromkeys(name for line in self._lines for name in line))
         columns.append(columns.pop(columns.index("seconds")))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._lines)
-        with written_whole(self.path, "the metrics") as beside:
+        with written_whole(path, "the metrics") as beside:
             beside.write_text(text.getvalue(), encoding="utf-8")
 
 
@@ -109,17 +111,18 @@ class TensorBoardLog:
                 if value is not None:
                     self._writer.add_scalar(name, value, step)
 
-    def row(self, row: Row) -> None:
-        """The scores of one validation."""
-        self.scalars(
-            {
-                "validation/loss": row.validation_loss,
-                "validation/mse": row.validation_mse,
-                **{f"rmse/{name}": score for name, score in row.rmse.items()},
-                **{f"persistence_rmse/{name}": s for name, s in row.persistence_rmse.items()},
-            },
-            row.step,
-        )
+    def row(self, row: Row | None) -> None:
+        """The scores of one validation, if there was one; all points so far are in the file."""
+        if row is not None:
+            self.scalars(
+                {
+                    "validation/loss": row.validation_loss,
+                    "validation/mse": row.validation_mse,
+                    **{f"rmse/{name}": score for name, score in row.rmse.items()},
+                    **{f"persistence_rmse/{name}": s for name, s in row.persistence_rmse.items()},
+                },
+                row.step,
+            )
         with writing(self._folder):
             self._writer.flush()
 

@@ -9,6 +9,7 @@ from stforecast.card import (
     LAST_WEIGHTS,
     METRICS,
     STATE,
+    STEP,
     TENSORBOARD,
     RunCard,
 )
@@ -50,9 +51,9 @@ class Recorder:
         self._module = module
         self._loader = loader
         self._ranks = ranks
-        self._metrics = MetricsFile(run.path / METRICS)
+        self._metrics = MetricsFile()
         if first_step:
-            self._metrics.resume(first_step)
+            self._metrics.resume(run.path / METRICS, first_step)
         self._curves: TensorBoardLog | None = None
         if ranks.first:
             self._curves = TensorBoardLog(run.path / TENSORBOARD, first_step)
@@ -69,21 +70,30 @@ class Recorder:
         # The first state, before any step, only shows that there is room: nobody would forecast
         # with weights that have learned nothing.
         started = now.counters.step > 0
-        path = self.run.path
-        weights = self._module.model.state_dict()
-        notes = {"step": str(now.counters.step)}
-        if best or (started and now.counters.best_step == 0):
-            write_weights(path / BEST_WEIGHTS, weights, notes)
-        write_weights(path / LAST_WEIGHTS, weights, notes)
-        write_state(path / STATE, self._state(now, randomness))
-        if row is not None:
-            self._metrics.append(row)
-            if self._curves is not None:
-                self._curves.row(row)
+        if self._curves is not None:
+            # Not part of what is saved: of curves, a resumed run cuts off what came after its step.
+            self._curves.row(row)
         if started:
             self._update_card(now, row if best else None)
-            self.card.write(path)
-            self._settle(now.counters.step)
+        if row is not None:
+            self._metrics.append(row)
+        placed = self.run.in_place
+        with self.run.saving(settle=started) as path:
+            weights = self._module.model.state_dict()
+            notes = {STEP: str(now.counters.step)}
+            if best or (started and now.counters.best_step == 0):
+                write_weights(path / BEST_WEIGHTS, weights, notes)
+            write_weights(path / LAST_WEIGHTS, weights, notes)
+            write_state(path / STATE, self._state(now, randomness))
+            if row is not None:
+                self._metrics.write(path / METRICS)
+            if started:
+                self.card.write(path)
+                if not placed:
+                    # Its writer opens the file of curves anew by name at each flush.
+                    self.close()
+        if started and not placed:
+            self._curves = TensorBoardLog(self.run.path / TENSORBOARD, now.counters.step + 1)
 
     def curves(self, values: Mapping[str, float | None], step: int) -> None:
         """Points of curves by name."""
@@ -100,15 +110,6 @@ class Recorder:
         curves, self._curves = self._curves, None
         if curves is not None:
             curves.close()
-
-    def _settle(self, step: int) -> None:
-        if self.run.in_place:
-            return
-        # TensorBoard's writer opens its file anew by name at each flush.
-        self.close()
-        self.run.settle()
-        self._metrics.path = self.run.path / METRICS
-        self._curves = TensorBoardLog(self.run.path / TENSORBOARD, step + 1)
 
     def _state(self, now: Snapshot, randomness: list[Any]) -> dict[str, Any]:
         trainer = self._module.trainer

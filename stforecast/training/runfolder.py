@@ -1,15 +1,18 @@
-"""The folder of a run: who may write it, and how a new run takes an old one's place.
+"""The folder of a run: who may write it, and how what is saved takes the place of what was.
 
-A new run is built beside its folder and moved in once it has weights, so that the run before it is
-there until then, and for good if the new one fails at its start.
+Every save is a clone of the folder in which some files are new, and the clone takes the folder's
+place in one step: at any moment the folder holds the files of one save. A new run is built beside
+its folder in the same way until it has weights, so that the run before it is there until then,
+and for good if the new one fails at its start.
 """
 
-import contextlib
 import os
-import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from stforecast import folders
 from stforecast.card import CARD, RunCard
 from stforecast.errors import RunError
 from stforecast.training.files import writing
@@ -30,28 +33,28 @@ class RunFolder:
             RunError: there is a run, and it is not to be replaced; or something that is no run;
                 or the folder cannot be written.
         """
-        folder = Path(os.path.abspath(folder))
-        _mend(folder)
+        folder = Path(os.path.realpath(folder))
+        folders.repair(folder)
         _refuse_occupied(folder, replace)
-        path = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+        path = folders.partial_beside(folder)
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            for stale in _beside(folder, "partial"):
-                shutil.rmtree(stale, ignore_errors=True)
+            folders.clear_leftovers(folder)
             path.mkdir()
         return cls(folder, path)
 
     @classmethod
     def reopen(cls, folder: Path) -> "RunFolder":
         """The folder of a run that is to go on; RunError where there is none."""
-        folder = Path(os.path.abspath(folder))
-        _mend(folder)
+        folder = Path(os.path.realpath(folder))
+        folders.repair(folder)
         if not (folder / CARD).is_file():
             raise RunError(f"there is no run to resume in {folder}; train it without --resume")
         with writing(folder):
-            probe = folder / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            folders.clear_leftovers(folder)
+            probe = folders.partial_beside(folder)  # a save needs room there
+            probe.mkdir()
+            probe.rmdir()
         return cls(folder, folder)
 
     @property
@@ -59,23 +62,33 @@ class RunFolder:
         """Whether the run stands where it belongs."""
         return self.path == self.folder
 
-    def settle(self) -> None:
-        """Move the run to its folder; what stood there goes."""
-        if self.in_place:
+    @contextmanager
+    def saving(self, *, settle: bool = True) -> Iterator[Path]:
+        """The run's files to add to and to replace; they count when the block ends well.
+
+        Files are replaced, never changed in place: until then they are those of the save before.
+
+        settle: a new run takes its place; it stays beside it where it has no weights yet.
+
+        Raises RunError when the system refuses to write.
+        """
+        if not self.in_place:
+            yield self.path
+            if settle:
+                with writing(self.folder):
+                    folders.swap(self.path, self.folder)
+                self.path = self.folder
             return
-        with writing(self.folder):
-            if not self.folder.exists():
-                os.rename(self.path, self.folder)
-            else:
-                old = self.folder.with_name(f".{self.folder.name}.old-{os.getpid()}")
-                os.rename(self.folder, old)
-                try:
-                    os.rename(self.path, self.folder)
-                except OSError:
-                    os.rename(old, self.folder)
-                    raise
-                shutil.rmtree(old, ignore_errors=True)
-        self.path = self.folder
+        clone = folders.partial_beside(self.folder)
+        try:
+            with writing(self.folder):
+                shutil.rmtree(clone, ignore_errors=True)
+                folders.clone(self.folder, clone)
+            yield clone
+            with writing(self.folder):
+                folders.swap(clone, self.folder)
+        finally:
+            shutil.rmtree(clone, ignore_errors=True)
 
     def look_again(self) -> None:
         """Another process may have moved the run to its folder."""
@@ -110,37 +123,3 @@ def _refuse_occupied(folder: Path, replace: bool) -> None:
         f"there is an unfinished run in {folder}; go on with --resume, or start again with "
         "--replace"
     )
-
-
-def _beside(folder: Path, what: str) -> list[Path]:
-    """What processes that are gone left beside `folder`."""
-    pattern = re.compile(rf"\.{re.escape(folder.name)}\.{what}-(\d+)")
-    found = []
-    if folder.parent.is_dir():
-        for path in folder.parent.iterdir():
-            match = pattern.fullmatch(path.name)
-            if match and not _alive(int(match[1])):
-                found.append(path)
-    return found
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # nothing of this process is under way when it asks
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _mend(folder: Path) -> None:
-    """A process that died between the two renames of :meth:`RunFolder.settle` left the old run."""
-    for old in _beside(folder, "old"):
-        with contextlib.suppress(OSError):
-            if folder.exists():
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.rename(old, folder)

@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from stforecast import names
+from stforecast import folders, names
 from stforecast.errors import DataError, StoreError
-from stforecast.store import StoreMeta, TensorStore, check_manifest, commit, open_store, write_store
+from stforecast.store import StoreMeta, TensorStore, check_manifest, open_store, write_store
 from stforecast.store.layout import Cut
 from tests.helpers import make_store
 
@@ -311,7 +311,7 @@ class TestCommit:
     @pytest.mark.parametrize("atomic", [True, False])
     def test_overwriting_replaces_it(self, tmp_path, monkeypatch, atomic):
         if not atomic:
-            monkeypatch.setattr(commit, "_exchange", lambda one, other: False)
+            monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
         write_store(make_store(channels=2).dataset, tmp_path / "a.zarr")
         write_store(make_store(seed=1).dataset, tmp_path / "a.zarr", overwrite=True)
         assert TensorStore.open(tmp_path / "a.zarr").channels == ["v0"]
@@ -418,16 +418,16 @@ class TestCommit:
         path = tmp_path / "a.zarr"
         write_store(make_store().dataset, path)
         patch = {
-            "before the swap": "commit._swap = lambda partial, target: os._exit(9)",
+            "before the swap": "folders.swap = lambda partial, target: os._exit(9)",
             "between the renames": (
-                "commit._exchange = lambda a, b: False\n"
+                "folders._exchange = lambda a, b: False\n"
                 "rename, calls = os.rename, []\n"
                 "def once(a, b):\n"
                 "    if calls: os._exit(9)\n"
                 "    calls.append(a); rename(a, b)\n"
                 "os.rename = once"
             ),
-            "after the swap": "commit._sync = lambda p: os._exit(9) if p.name == 'x' else None",
+            "after the swap": "folders._sync = lambda p: os._exit(9) if p.name == 'x' else None",
         }[moment]
         target = tmp_path
         if moment == "after the swap":
@@ -436,7 +436,8 @@ class TestCommit:
             path = target / "a.zarr"
             write_store(make_store().dataset, path)
         code = (
-            f"import os\nfrom stforecast.store import commit, write_store\n{patch}\n"
+            f"import os\nfrom stforecast import folders\n{patch}\n"
+            "from stforecast.store import write_store\n"
             "from tests.helpers import make_store\n"
             f"write_store(make_store(channels=2).dataset, {str(path)!r}, overwrite=True)\n"
         )

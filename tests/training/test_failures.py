@@ -1,6 +1,7 @@
 """What goes wrong on the way: one sentence, and nothing that was saved is lost."""
 
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,14 +187,16 @@ def test_a_new_run_may_be_watched_before_its_first_weights(
 def test_what_a_killed_process_left_is_cleared_away(trainer: Trainer) -> None:
     trainer(max_steps=3)
     dead = 2**22 + 1  # above any process number
-    (trainer.folder.parent / f".run.partial-{dead}").mkdir()
+    host = socket.gethostname()
+    (trainer.folder.parent / f".run.partial-{dead}@{host}").mkdir()
     trainer(max_steps=3, replace=True)
     assert siblings(trainer.folder) == ["run"]
 
 
 def test_an_exchange_that_was_cut_short_is_mended(trainer: Trainer) -> None:
     trainer(max_steps=3)
-    trainer.folder.rename(trainer.folder.with_name(f".run.old-{2**22 + 1}"))
+    previous = f".run.previous-{2**22 + 1}@{socket.gethostname()}"
+    trainer.folder.rename(trainer.folder.with_name(previous))
     with pytest.raises(RunError, match="there is a finished run"):
         trainer(max_steps=3)
     assert siblings(trainer.folder) == ["run"]
