@@ -62,6 +62,7 @@ def run(folder: Path) -> Table:
         ("model", f"{card.model.name}: {settings}" if settings else card.model.name),
         ("history", _steps(card.windows["history"], card.step)),
         ("horizon", _steps(card.windows["horizon"], card.step)),
+        *_lag_rows(card),
         ("departure", str(card.windows["departure"])),
         ("scaling", _scaling_text(card)),
         *([("protocol", card.protocol)] if card.protocol else []),
@@ -79,6 +80,17 @@ def run(folder: Path) -> Table:
     if card.git_revision:
         rows.append(("git revision", card.git_revision))
     return _table(rows)
+
+
+def _lag_rows(card: RunCard) -> Rows:
+    """Which lagged frames the model is given, and what of a record they take."""
+    lags = card.windows.get("lags")
+    if not lags:
+        return []
+    return [
+        ("lags", ", ".join(_steps(lag, card.step) for lag in lags)),
+        ("record needed", _steps(card.history_needed, card.step)),
+    ]
 
 
 def _weights_rows(card: RunCard) -> Rows:

@@ -16,7 +16,7 @@ from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel
 from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet
-from stforecast.windows.dataset import Batch, covariates_at
+from stforecast.windows.dataset import Batch, Surroundings
 from stforecast.windows.frames import Frames
 
 # Largest default batch, and how many values of history it may hold.
@@ -58,9 +58,11 @@ class Batches:
         self._done = 0
         self._one_at_a_time = threading.Lock()
         # a record of which most is read is read once
-        much = samples * model.spec.history > store.n_sequences * store.shape[0]
+        spec = model.spec
+        read = spec.history + len(spec.lags) * (spec.history + spec.horizon)
+        much = samples * read > store.n_sequences * store.shape[0]
         self._frames = Frames(store, cache_bytes=None if much else 0)
-        self._covariates = CovariateSet.of(model.spec, store)
+        self._surroundings = Surroundings(spec, self._frames, CovariateSet.of(spec, store))
 
     def __call__(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         """Forecasts (I, L, C, H, W), or (I, L, S, C, H, W) of sequences.
@@ -116,9 +118,7 @@ class Batches:
         history = self._frames.gather(numbers, inits[:, None] + before).to(device)
 
         def window(history: Tensor, ahead: int) -> Batch:
-            told = covariates_at(self._covariates, inits, self.store.shape[2:], ahead)
-            index = torch.from_numpy(samples)
-            return Batch(history, None, None if told is None else told.to(device), index)
+            return self._surroundings.around(samples, history, ahead=ahead).to(device)
 
         try:
             with torch.inference_mode(), model.autocast(self.precision):

@@ -73,7 +73,11 @@ def init_position(store: TensorStore, spec: WindowSpec, time: Any) -> int:
         record = f"{_text(store, 0)} to {_text(store, size - 1)}"
         reason = f"the data runs from {record}"
     elif position < spec.history_needed - 1:
-        reason = f"the run needs {_steps(store, spec.history_needed)} of history up to it"
+        begin = _text(store, position - spec.history_needed + 1)
+        reason = (
+            f"the run needs {_steps(store, spec.history_needed)} of history up to it, from {begin} "
+            "on"
+        )
     else:
         reason = "its history has absent times, or no values"
     raise DataError(
@@ -115,10 +119,12 @@ def period_samples(
     part = period(store.axis, first, last, words)
     found = init_positions(store, spec, part, every, horizon)
     if found.size == 0:
-        needed = spec.history_needed + horizon
+        lagged = max(spec.lags, default=0)
+        after = f" later than {_steps(store, lagged)} after the record begins" if lagged else ""
         raise DataError(
-            f"the {words} ({first} to {last}) has no {_steps(store, needed)} without a gap, which "
-            f"a history of {spec.history_needed} and a horizon of {horizon} steps take"
+            f"the {words} ({first} to {last}) has no {_steps(store, spec.history + horizon)} "
+            f"without a gap{after}, which a history of {spec.history} and a horizon of {horizon} "
+            "steps take"
         )
     if store.meta.sequence_name is None:
         return found, None
@@ -163,7 +169,16 @@ def _too_little(store: TensorStore, spec: WindowSpec) -> DataError:
     runs = np.diff(np.flatnonzero(np.concatenate([[True], ~store.present, [True]]))) - 1
     longest = int(runs.max(initial=0))
     needed = spec.history_needed
-    found = "all of it missing" if longest >= needed else f"there are {longest}"
+    if longest >= spec.history and store.axis.size < needed:
+        begin = _text(store, store.axis.size - needed)
+        return DataError(
+            f"the run needs a record of {_steps(store, needed)} to forecast from, its longest lag "
+            f"and its history; this data has {store.axis.size}, and would have to begin at {begin}"
+        )
+    needed = spec.history
+    found = f"there are {longest}"
+    if longest >= needed:
+        found = "all of it missing" + (" or before the longest lag" if spec.lags else "")
     return DataError(
         f"the run needs a history of {_steps(store, needed)} without a gap to forecast from; "
         f"in this data {found}"

@@ -15,6 +15,12 @@ class WindowOptions(Options):
 
     history: Steps = Field(4, description="length of the history, in steps or as a duration (12h)")
     horizon: Steps = Field(4, description="length of the forecast the model is trained for")
+    lags: list[Steps] = Field(
+        default_factory=list,
+        description="the frames so long before each time of history and forecast are given to the "
+        "model too, such as [24h, 168h]; of lags shorter than the lead, as many as lead back to "
+        "the initial time",
+    )
     departure: Literal["none", "last_frame", "history_mean"] = Field(
         "none",
         description="subtracted from history and target and added back to the forecast; series "

@@ -38,7 +38,7 @@ def counted_back(
     windows = _WINDOWS.fullmatch(length.strip())
     if windows is not None:
         first = _nth_window(int(windows[1]), key, spec, end, usable)
-        return first - spec.history_needed + 1, end
+        return first - spec.history + 1, end
     steps = axis.step.steps(length, f"{key}: {LAST}")
     counted = np.arange(end)
     if spec.complete_days:
@@ -48,7 +48,7 @@ def counted_back(
             f"{key} is the {LAST} {length}, which is {steps} steps, and before it ends the record "
             f"has {counted.size}, of which {spec.history_needed} are for the first history"
         )
-    return int(counted[-steps]) - spec.history_needed, end
+    return int(counted[-steps]) - spec.history, end
 
 
 def _nth_window(
@@ -57,7 +57,7 @@ def _nth_window(
     """The initial position of the n-th last window that lies whole before ``end``."""
     unusable = np.concatenate([[0], np.cumsum(~usable[:end])])
     inits = np.arange(spec.history_needed - 1, end - spec.horizon)
-    gaps = unusable[inits + 1 + spec.horizon] - unusable[inits + 1 - spec.history_needed]
+    gaps = unusable[inits + 1 + spec.horizon] - unusable[inits + 1 - spec.history]
     whole = inits[gaps == 0]
     if not 1 <= number <= whole.size:
         raise ConfigError(

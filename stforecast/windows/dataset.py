@@ -14,6 +14,7 @@ from stforecast.models import Covariates, SampleShape
 from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet, Kind
 from stforecast.windows.frames import Frames
+from stforecast.windows.lags import lag_positions
 from stforecast.windows.spec import WindowSpec
 
 
@@ -31,12 +32,16 @@ class Batch:
         What else is known; None without covariates.
     index:
         (B, 2): sequence and position of the initial time.
+    lags:
+        (B, G, T + T', C, H, W) likewise: for each lag, the frame so long before each time of the
+        window, NaN where it is absent; None without lags.
     """
 
     history: Tensor
     target: Tensor | None
     covariates: Covariates | None
     index: Tensor
+    lags: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.history)
@@ -72,7 +77,54 @@ class Batch:
                 future=maybe(covariates.future),
                 static=maybe(covariates.static),
             )
-        return Batch(change(self.history), maybe(self.target), covariates, change(self.index))
+        return Batch(
+            history=change(self.history),
+            target=maybe(self.target),
+            covariates=covariates,
+            index=change(self.index),
+            lags=maybe(self.lags),
+        )
+
+
+class Surroundings:
+    """All that a model is told of a sample besides its history, for training and forecasts alike.
+
+    Parameters
+    ----------
+    spec, frames, covariates:
+        The windows, what reads the lagged frames, and the covariates.
+    """
+
+    def __init__(self, spec: WindowSpec, frames: Frames, covariates: CovariateSet) -> None:
+        self.spec = spec
+        self.frames = frames
+        self.covariates = covariates
+
+    def around(
+        self,
+        samples: NDArray[np.int64],
+        history: Tensor,
+        target: Tensor | None = None,
+        ahead: int = 0,
+    ) -> Batch:
+        """The batch of samples (B, 2) with this history; all on the CPU but what is given.
+
+        With ``ahead``, of the windows that lie so many steps after the samples, told no more than
+        was known at the samples' initial times.
+        """
+        sequences, inits = samples[:, 0], samples[:, 1]
+        lags = None
+        if self.spec.lags:
+            positions = lag_positions(self.spec, inits, ahead)
+            found = self.frames.gather(sequences, positions.reshape(len(samples), -1))
+            lags = found.view(*positions.shape, *found.shape[2:])
+        return Batch(
+            history=history,
+            target=target,
+            covariates=covariates_at(self.covariates, inits, self.frames.shape[2:], ahead),
+            index=torch.from_numpy(samples),
+            lags=lags,
+        )
 
 
 class WindowDataset(Dataset[Batch]):
@@ -111,7 +163,7 @@ class WindowDataset(Dataset[Batch]):
         self.spec = spec
         self.target = target
         self.frames = Frames(store, cache_bytes=0) if frames is None else frames
-        self.covariates = CovariateSet.of(spec, store)
+        self.surroundings = Surroundings(spec, self.frames, CovariateSet.of(spec, store))
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -122,11 +174,10 @@ class WindowDataset(Dataset[Batch]):
         history, horizon = self.spec.history, self.spec.horizon
         before = inits[:, None] + np.arange(1 - history, 1)
         after = inits[:, None] + np.arange(1, horizon + 1)
-        return Batch(
-            history=self.frames.gather(sequences, before),
-            target=self.frames.gather(sequences, after) if self.target else None,
-            covariates=covariates_at(self.covariates, inits, self.frames.shape[2:]),
-            index=torch.from_numpy(chosen),
+        return self.surroundings.around(
+            chosen,
+            self.frames.gather(sequences, before),
+            self.frames.gather(sequences, after) if self.target else None,
         )
 
 
@@ -166,7 +217,8 @@ def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_
         height=height,
         width=width,
         past_channels=len(covariates.names("past")) + int(missing.sum()),
-        future_channels=len(covariates.names("future")),
+        # a frame and its mask for each lag, see Transform.inputs
+        future_channels=len(covariates.names("future")) + len(spec.lags) * (channels + 1),
         static_channels=len(covariates.names("static")),
         periodic_x=store.grid.is_periodic,
         unit_range=_unit_range(store, spec),

@@ -15,6 +15,7 @@ from stforecast.errors import StoreError
 from stforecast.store import TensorStore
 from stforecast.windows.covariates import CovariateSet
 from stforecast.windows.dataset import Batch, covariates_at
+from stforecast.windows.lags import lag_positions
 from stforecast.windows.spec import WindowSpec
 
 
@@ -51,20 +52,21 @@ class GeneratedDataset(Dataset[Batch]):
         numbers = np.atleast_1d(np.asarray(index, np.int64))
         frames, _, *grid = self._generator.shape
         first = self.spec.history_needed - 1
-        inits = first + numbers % (frames - self.spec.span + 1)
+        inits = first + numbers % (frames - self.spec.record_needed + 1)
         sequences = self._generator.draw(numbers)
+        before = inits[:, None] + np.arange(1 - self.spec.history, 1)
+        after = inits[:, None] + np.arange(1, self.spec.horizon + 1)
+        lags = lag_positions(self.spec, inits) if self.spec.lags else None
         return Batch(
-            history=torch.from_numpy(self._cut(sequences, inits, 1 - self.spec.history, 1)),
-            target=torch.from_numpy(self._cut(sequences, inits, 1, self.spec.horizon + 1)),
+            history=self._frames(sequences, before),
+            target=self._frames(sequences, after),
             covariates=covariates_at(self._covariates, inits, (grid[0], grid[1])),
             index=torch.from_numpy(np.stack([numbers, inits], axis=1)),
+            lags=None if lags is None else self._frames(sequences, lags),
         )
 
     @staticmethod
-    def _cut(
-        sequences: NDArray[np.float32], inits: NDArray[np.int64], start: int, stop: int
-    ) -> NDArray[np.float32]:
-        """Frames (n, stop - start, C, H, W) of each sequence, counted from its initial time."""
-        rows = np.arange(len(sequences))[:, None]
-        frames: NDArray[np.float32] = sequences[rows, inits[:, None] + np.arange(start, stop)]
-        return frames
+    def _frames(sequences: NDArray[np.float32], positions: NDArray[np.int64]) -> torch.Tensor:
+        """Frames (*positions.shape, C, H, W); the first axis of both is of the sequences."""
+        rows = np.arange(len(sequences)).reshape(-1, *(1 for _ in positions.shape[1:]))
+        return torch.from_numpy(sequences[rows, positions])

@@ -36,7 +36,8 @@ def init_positions(
 
     No frame of the window is absent from the source, or on a day that is left out, and neither the
     history nor the target is wholly missing (in any sequence, if there are several). Single frames
-    that are there but hold no value are allowed: masks tell of them.
+    that are there but hold no value are allowed: masks tell of them. Lagged frames, which are known
+    at the initial time, may lie before ``part``, but not before the record, and be absent.
 
     Parameters
     ----------
@@ -77,8 +78,9 @@ def list_samples(
     if len(samples) == 0:
         raise DataError(
             f"the {WORDS[name]} period has no {spec.span} steps in a row without an absent time"
-            f"{' or a day that is left out' if spec.complete_days else ''}; move it in data.split, "
-            "or shorten windows.history or windows.horizon"
+            f"{' or a day that is left out' if spec.complete_days else ''}"
+            f"{_after_lags(spec)}; move it in data.split, or shorten windows.history or "
+            "windows.horizon"
         )
     return samples
 
@@ -93,16 +95,22 @@ def _inits(
 ) -> Positions:
     ahead = spec.horizon if horizon is None else horizon
     start, stop = part if part is not None else (0, len(usable))
-    inits = np.arange(start + spec.history_needed - 1, stop - ahead, every, dtype=np.int64)
+    first = max(start + spec.history, spec.history_needed) - 1
+    inits = np.arange(first, stop - ahead, every, dtype=np.int64)
     if inits.size == 0:
         return inits
     absent = _running_count(~usable)
     held = _running_count(holds_values)
-    whole = absent[inits + 1 + ahead] == absent[inits + 1 - spec.history_needed]
+    whole = absent[inits + 1 + ahead] == absent[inits + 1 - spec.history]
     known = held[inits + 1] > held[inits + 1 - spec.history]
     if ahead:
         known &= held[inits + 1 + ahead] > held[inits + 1]
     return np.asarray(inits[whole & known])
+
+
+def _after_lags(spec: WindowSpec) -> str:
+    longest = max(spec.lags, default=0)
+    return f" later than the {longest} steps of the longest lag" if longest else ""
 
 
 def _holds_values(store: SteppedStore) -> NDArray[np.bool_]:

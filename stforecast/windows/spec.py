@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stforecast.errors import RunError
+from stforecast.errors import ConfigError, RunError
 from stforecast.options import CovariateOptions, WindowOptions
 from stforecast.timeaxis import TimeStep
 
@@ -30,6 +30,9 @@ class WindowSpec:
         How values are scaled, and whether all channels alike (see :mod:`windows.scaling`).
     complete_days:
         Whether days that lack a time are left out (see :mod:`windows.days`).
+    lags:
+        How many steps before each time of the window lie the further frames that the model is
+        given (see :mod:`windows.lags`).
     """
 
     history: int
@@ -39,16 +42,22 @@ class WindowSpec:
     scaling: Scaling = "standard"
     scale_together: bool = False
     complete_days: bool = False
+    lags: tuple[int, ...] = ()
 
     @property
     def span(self) -> int:
-        """Steps from the first frame read to the last one forecast, both included."""
-        return self.history_needed + self.horizon
+        """Steps from the first frame of the history to the last one forecast, both included."""
+        return self.history + self.horizon
 
     @property
     def history_needed(self) -> int:
-        """Steps up to and including the initial time that a forecast needs."""
-        return self.history
+        """Steps up to and including the initial time that the record must have: T and a lag."""
+        return self.history + max(self.lags, default=0)
+
+    @property
+    def record_needed(self) -> int:
+        """Steps of the shortest record that holds a window."""
+        return self.history_needed + self.horizon
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the card of a run."""
@@ -59,6 +68,7 @@ class WindowSpec:
             "scaling": self.scaling,
             "scale_together": self.scale_together,
             "complete_days": self.complete_days,
+            "lags": list(self.lags),
             "covariates": [covariate.model_dump() for covariate in self.covariates],
         }
 
@@ -82,6 +92,7 @@ class WindowSpec:
             parsed.scaling,
             parsed.scale_together,
             parsed.complete_days,
+            tuple(parsed.lags),
         )
 
 
@@ -95,6 +106,7 @@ class _SpecOnCard(BaseModel):
     scaling: Scaling = "standard"
     scale_together: bool = False
     complete_days: bool = False
+    lags: list[Annotated[int, Field(ge=1)]] = []
     covariates: list[CovariateOptions]
 
 
@@ -114,4 +126,15 @@ def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:
         scaling=options.scaling,
         scale_together=options.scale_together,
         complete_days=options.complete_days,
+        lags=_lags(options, step),
     )
+
+
+def _lags(options: WindowOptions, step: TimeStep) -> tuple[int, ...]:
+    lags = tuple(step.steps(lag, "windows.lags") for lag in options.lags)
+    if len(set(lags)) < len(lags):
+        raise ConfigError(
+            f"windows.lags ({', '.join(map(str, options.lags))}) has the same lag twice; leave one "
+            "of them out"
+        )
+    return lags

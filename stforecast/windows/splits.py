@@ -229,10 +229,10 @@ def _around_drawn(
 
 
 def _refuse_long(axis: TimeAxis, spec: WindowSpec) -> None:
-    if axis.size < spec.span:
+    if axis.size < spec.record_needed:
         raise ConfigError(
-            f"each sequence has {axis.size} steps and a window needs {spec.span}; "
-            "shorten windows.history or windows.horizon"
+            f"each sequence has {axis.size} steps and a window needs {spec.record_needed}; "
+            f"shorten {_what_to_shorten(spec)}"
         )
 
 
@@ -385,12 +385,21 @@ def _keep_apart(
 
 def _refuse_short(axis: TimeAxis, ranges: Mapping[PartName, Range], spec: WindowSpec) -> None:
     for name, (start, stop) in ranges.items():
-        if stop - start < spec.span:
+        # lags may reach back to what precedes a period, but not to what precedes the record
+        room = stop - max(start, spec.history_needed - spec.history)
+        if room < spec.span:
+            lagged = " after the longest lag" if stop - start > max(room, 0) else ""
             raise ConfigError(
-                f"the {WORDS[name]} period has {max(stop - start, 0)} steps where a window needs "
+                f"the {WORDS[name]} period has {max(room, 0)} steps{lagged} where a window needs "
                 f"{spec.span} (history and horizon); make it longer in data.split, or shorten "
-                "windows.history or windows.horizon"
+                f"{_what_to_shorten(spec)}"
             )
+
+
+def _what_to_shorten(spec: WindowSpec) -> str:
+    if spec.lags:
+        return "windows.lags, windows.history or windows.horizon"
+    return "windows.history or windows.horizon"
 
 
 def _splits(ranges: Mapping[PartName, Range]) -> Splits:

@@ -138,14 +138,36 @@ class Transform(nn.Module):
         return Encoded(normalised, mask, TransformState(reference, known))
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Covariates | None, TransformState]:
-        """What a model is given: :meth:`encode`, with the mask as the last past channels."""
+        """What a model is given: :meth:`encode`, with the mask as the last past channels.
+
+        The lagged frames, encoded alike, are the last future channels: for each lag C values and a
+        mask, 1 in cells where all of them are known. Other future covariates, which may be the same
+        in all cells, come before them.
+        """
         covariates = batch.covariates
         normalised, mask, state = self.encode(batch.history)
         if mask is not None:
             covariates = covariates or Covariates()
             past = mask if covariates.past is None else torch.cat([covariates.past, mask], dim=2)
             covariates = replace(covariates, past=past)
+        if batch.lags is not None:
+            covariates = covariates or Covariates()
+            lagged = self._lagged(batch.lags, state)
+            future = _joined(covariates.future, lagged)
+            covariates = replace(covariates, future=future)
         return normalised, covariates, state
+
+    def _lagged(self, lags: Tensor, state: TransformState) -> Tensor:
+        """Lagged frames (B, G, N, C, H, W) as channels of each time, (B, N, G·(C+1), H, W)."""
+        lags = lags.float()
+        valid = ~torch.isnan(lags)
+        reference = state.reference
+        if reference.ndim == 5:  # of each sample, and the same for all of its lags
+            reference = reference.unsqueeze(1)
+        values = torch.where(valid, (lags - reference) / self.scale, self.filling)
+        known = valid.all(dim=3, keepdim=True)
+        channels = torch.cat([values, known.to(values.dtype)], dim=3)
+        return channels.transpose(1, 2).flatten(2, 3)
 
     def encode_target(self, target: Tensor, state: TransformState) -> tuple[Tensor, Tensor]:
         """Normalised target (B, T', C, H, W) and its mask, True where it counts in the loss.
@@ -180,6 +202,15 @@ class Transform(nn.Module):
         for step in range(history.shape[1]):
             reference = torch.where(valid[:, step], history[:, step], reference)
         return reference.unsqueeze(1)
+
+
+def _joined(future: Tensor | None, fields: Tensor) -> Tensor:
+    """Future covariates (B, N, K) or (B, N, K, H, W) and further fields (B, N, L, H, W)."""
+    if future is None:
+        return fields
+    if future.ndim == 3:
+        future = future[..., None, None].expand(-1, -1, -1, *fields.shape[-2:])
+    return torch.cat([future, fields], dim=2)
 
 
 def _bounds(bounds: Sequence[float | None] | None, channels: int, default: float) -> list[float]:

@@ -1,5 +1,6 @@
 """Run folders without any training: a small model with weights drawn at random."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,29 @@ def make_run(
     name: str = "small",
     departure: str = "none",
     covariates: Any = (),
+    lags: Sequence[int | str] = (),
+    model: str = "simvp",
     split: SplitOptions | None = None,
     precision: str = "float32",
 ) -> Path:
     """A run's folder as training leaves it."""
     options = WindowOptions(
-        history=history, horizon=horizon, departure=departure, covariates=list(covariates)
+        history=history,
+        horizon=horizon,
+        departure=departure,
+        covariates=list(covariates),
+        lags=list(lags),
     )
     spec = resolve_windows(options, store.axis.step)
     splits = resolve_splits(store.axis, split or SplitOptions(), spec, store.n_sequences)
     statistics = compute_statistics(store, spec, splits)
     shape = sample_shape(store, spec, statistics.missing)
     torch.manual_seed(0)
-    model = create_model("simvp", shape, **SMALL)
+    system = create_model(model, shape, **(SMALL if model == "simvp" else {}))
     sequences = splits.sequences
     card = RunCard(
         name=name,
-        model=ModelCard(name=model.name, settings=model.settings),
+        model=ModelCard(name=system.name, settings=system.settings),
         shape=asdict(shape),
         windows=spec.to_json(),
         history_needed=spec.history_needed,
@@ -63,7 +70,7 @@ def make_run(
     )
     folder.mkdir(parents=True, exist_ok=True)
     card.write(folder)
-    save_file(model.state_dict(), folder / "model.safetensors")
+    save_file(system.state_dict(), folder / "model.safetensors")
     return folder
 
 

@@ -77,7 +77,10 @@ def test_an_initial_time_of_another_calendar() -> None:
     ("time", "message"),
     [
         ("2000-01-01T10:30", "there is no initial time 2000-01-01 10:30.*not on the time axis"),
-        ("2000-01-01T02", "needs 4 time steps of one hour of history up to it; .* 03:00"),
+        (
+            "2000-01-01T02",
+            "needs 4 time steps of one hour .* from 1999-12-31 23:00 on; .* 03:00",
+        ),
         ("1999", "the data runs from 2000-01-01 to .*nearest initial time is 2000-01-01 03:00"),
         ("2001", "the data runs from 2000-01-01 to .*nearest initial time is 2000-01-02 23:00"),
         ("2000-01-01T21", "history has absent times, or no values; .* is 2000-01-01 19:00"),

@@ -44,6 +44,26 @@ def test_a_forecast_is_that_of_the_record_cut_off(tmp_path: Path) -> None:
     xr.testing.assert_equal(predict(model, cut, [50], horizon=7), whole)
 
 
+@pytest.mark.parametrize("lags", [[2], ["24h", 5]])
+def test_lags_reach_back_and_never_forward(tmp_path: Path, lags: list[int | str]) -> None:
+    store = make_store(80, 2, missing=0.1, absent=[17])
+    model = make_trained(tmp_path, store, departure="last_frame", lags=lags)
+    needed = model.spec.history_needed
+    first = predict(model, store, [50], horizon=8)
+    for value in (np.nan, 1e6):
+        other = changed(store, 50, value)
+        xr.testing.assert_equal(predict(model, other, [50], horizon=8), first)
+    # no more of the record than is said to be needed makes any difference, and all of it does
+    cut = TensorStore(store.dataset.isel(time=slice(51 - needed, 51)))
+    alone = predict(model, cut, [needed - 1], horizon=8)
+    xr.testing.assert_equal(alone, first)
+    with pytest.raises(DataError, match=f"needs {needed} time steps of one hour of .*, from"):
+        predict(model, cut, [needed - 2], horizon=8)
+    dataset = store.dataset.copy(deep=True)
+    dataset["data"][51 - needed] += 1.0
+    assert not predict(model, TensorStore(dataset), [50], horizon=8).equals(first)
+
+
 def test_the_same_again_in_any_batches(tmp_path: Path) -> None:
     store = make_store(80, 2)
     model = make_trained(tmp_path, store)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stforecast.errors import RunError, StForecastError
+from stforecast.errors import ConfigError, RunError, StForecastError
 from stforecast.options import WindowOptions
 from stforecast.timeaxis import TimeStep
 from stforecast.windows import WindowSpec, resolve_windows
@@ -49,7 +49,8 @@ def test_json_round_trip() -> None:
         ({"history": 0}, "windows.history"),
         ({"departure": "yesterday"}, "windows.departure"),
         ({"covariates": [{"calendar": ["moon"]}]}, "windows.covariates.0.calendar.0"),
-        ({"lags": [24]}, "windows.lags"),
+        ({"lags": [0]}, "windows.lags.0"),
+        ({"delays": [24]}, "windows.delays"),
     ],
 )
 def test_damaged_json_is_named(change: dict[str, object], where: str) -> None:
@@ -67,3 +68,27 @@ def test_the_scaling_goes_along_and_old_cards_are_standard() -> None:
     del card["scaling"], card["scale_together"], card["complete_days"]
     old = WindowSpec.from_json(card)
     assert (old.scaling, old.scale_together, old.complete_days) == ("standard", False, False)
+
+
+def test_lags_become_steps_and_lengthen_what_is_needed() -> None:
+    options = WindowOptions(history="2h", horizon=4, lags=["24h", 3])
+    spec = resolve_windows(options, TimeStep.parse("30min"))
+    assert spec.lags == (48, 3)
+    assert (spec.span, spec.history_needed, spec.record_needed) == (8, 52, 56)
+    assert WindowSpec.from_json(spec.to_json()) == spec
+    card = WindowSpec(4, 4).to_json()
+    del card["lags"]
+    assert WindowSpec.from_json(card).lags == ()
+
+
+@pytest.mark.parametrize(
+    ("lags", "words"),
+    [
+        (["90min"], "windows.lags 90min is not a whole number of time steps"),
+        ([0], "windows.lags must be at least 1 step"),
+        (["1D", "24h"], r"windows.lags \(1D, 24h\) has the same lag twice"),
+    ],
+)
+def test_lags_that_cannot_be(lags: list[int | str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        resolve_windows(WindowOptions(lags=lags), TimeStep.parse("1h"))
