@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stforecast.api.compare import compare
     from stforecast.api.data import ingest, open_data, open_store
     from stforecast.api.run import Run, load, train
-    from stforecast.api.scores import plot, references, verify
+    from stforecast.api.scores import plot, references, report, verify
     from stforecast.product import open_product as open_forecast
     from stforecast.product import write_product as write_forecast
 
@@ -28,6 +28,7 @@ __all__ = [
     "open_store",
     "plot",
     "references",
+    "report",
     "train",
     "verify",
     "write_forecast",
@@ -44,6 +45,7 @@ _HOMES = {
     "open_store": "stforecast.api.data:open_store",
     "plot": "stforecast.api.scores:plot",
     "references": "stforecast.api.scores:references",
+    "report": "stforecast.api.scores:report",
     "train": "stforecast.api.run:train",
     "verify": "stforecast.api.scores:verify",
     "write_forecast": "stforecast.product:write_product",

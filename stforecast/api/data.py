@@ -102,6 +102,13 @@ def to_store(record: Record, variables: Sequence[str] | None = None) -> TensorSt
     return _described(_prepared(record, variables).store(), record)
 
 
+def sources_of(record: Record) -> list[dict[str, Any]]:
+    """The files that a record comes from, as far as it tells: path, and perhaps size and sha256."""
+    if isinstance(record, xr.Dataset):
+        return list(_kept(record).get("sources", ()))
+    return to_store(record).meta.sources
+
+
 def store_to_learn_from(record: Record) -> TensorStore:
     """Any record as a tensor store to train on.
 
