@@ -2,9 +2,11 @@
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
 import xarray as xr
 
 from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from
@@ -16,6 +18,7 @@ from stforecast.store import TensorStore
 
 if TYPE_CHECKING:
     from stforecast.forecast import TrainedModel
+    from stforecast.windows.covariates import Given
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 # Steps that are read from the end of a record, beyond a history, to find its last whole one.
@@ -56,6 +59,7 @@ class Run:
         horizon: int | str | None = None,
         *,
         init_time: Any = None,
+        future: "Given | Sequence[Given]" = (),
         batch_size: int | None = None,
     ) -> xr.Dataset:
         """A forecast from one initial time.
@@ -66,6 +70,8 @@ class Run:
             horizon: steps, or a duration such as ``24h``; what the run was trained for by default.
             init_time: time of the last frame to use; by default the last of the record that is
                 whole (with a warning when the record goes on beyond it).
+            future: new values of the covariates that the run takes from files, as datasets, data
+                frames or paths.
             batch_size: sequences forecast at once, for records that have them.
 
         Returns:
@@ -86,7 +92,7 @@ class Run:
             stamp = store.axis.times_at(position)[()]
             store = part_of(store, position - spec.history_needed + 1, position + 1)
             position = int(store.axis.positions(stamp))
-        return predict(self.model, store, [position], horizon, batch_size=batch_size)
+        return predict(self._told(future), store, [position], horizon, batch_size=batch_size)
 
     def hindcast(
         self,
@@ -95,6 +101,7 @@ class Run:
         *,
         every: int | str = 1,
         horizon: int | str | None = None,
+        future: "Given | Sequence[Given]" = (),
         batch_size: int | None = None,
     ) -> xr.Dataset:
         """Forecasts from all initial times of a period whose valid times lie in it, too.
@@ -104,6 +111,7 @@ class Run:
             period: ``train``, ``validation`` or ``test`` of the run, or first and last date.
             every: steps or duration from one initial time to the next.
             horizon: steps or duration; what the run was trained for by default.
+            future: as for :meth:`predict`.
             batch_size: forecasts made at once.
 
         Raises:
@@ -127,8 +135,12 @@ class Run:
                 store = part_of(store, start, stop)
         inits, sequences = period_samples(store, spec, self.card, period, **find)
         return predict(
-            self.model, store, inits, horizon, sequences=sequences, batch_size=batch_size
+            self._told(future), store, inits, horizon, sequences=sequences, batch_size=batch_size
         )
+
+    def _told(self, future: "Given | Sequence[Given]") -> "TrainedModel":
+        alone = isinstance(future, (str, Path, xr.Dataset, pd.DataFrame))
+        return self.model.told([future] if alone else list(future))  # type: ignore[arg-type]
 
     def _last(self, store: TensorStore) -> tuple[TensorStore, int]:
         """The end of a record and, in it, the last initial time."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     stforecast forecast --horizon 4                  from the end of the record
     stforecast forecast -c taxi.yaml --horizon 24h --init-time 2013-07-01T06
     stforecast forecast --period test --every 6h     one forecast every six hours
+    stforecast forecast --future weather_tomorrow.csv  with what is known by now
     stforecast forecast runs/demo/model --history last_years.nc --output next.nc
 """,
 )
@@ -62,6 +63,12 @@ if TYPE_CHECKING:
     "history",
     help="Files to take the history from, up to the next option, in place of a tensor store.",
 )
+@files_option(
+    "--future",
+    "future",
+    help="Files with new values of what the run is told from files (weather, plans), up to the "
+    "next option.",
+)
 @store_option("to take the history from", "run")
 @click.option(
     "-o",
@@ -88,6 +95,7 @@ def command(
     period: str | None,
     every: str | None,
     history: tuple[str, ...],
+    future: tuple[str, ...],
     store: str | None,
     output: str | None,
     layout: Literal["forecast", "time"],
@@ -121,6 +129,7 @@ def command(
     from stforecast.forecast import load_trained, predict
 
     model = load_trained(study.model, study.experiment.training.device)
+    model = model.told(future, study.experiment.windows.covariates)
     if period is not None:
         inits, sequences = _of_period(model, record, period, steps, every)
     else:

@@ -24,6 +24,7 @@ from stforecast.config.protocols import ContradictionError, with_protocol
 from stforecast.config.text import KeyPath, read_yaml
 from stforecast.errors import ConfigError, StForecastWarning
 from stforecast.options import BUDGETS
+from stforecast.options.covariates import located
 
 DEFAULT_FILE = "stforecast.yaml"
 
@@ -133,7 +134,7 @@ def load_experiment(
         where = str(demo)
         origin = f"Experiment: the built-in demo (no -c FILE and no ./{DEFAULT_FILE})"
     base = source.parent if source else Path()
-    experiment = _resolve(tree, overrides, lines, where, base, change)
+    experiment = _located(_resolve(tree, overrides, lines, where, base, change), base)
     return LoadedExperiment(experiment, source, origin)
 
 
@@ -171,6 +172,15 @@ def _resolve(
     except ValidationError as error:
         key, sentence = explain(error, tree, Experiment)
         raise ConfigError(f"{_place(key, given, lines, where)}: {sentence}") from None
+
+
+def _located(experiment: Experiment, base: Path) -> Experiment:
+    """Files of covariates as seen from the working directory."""
+    if base == Path() or not experiment.windows.covariates:
+        return experiment
+    covariates = located(experiment.windows.covariates, base)
+    windows = experiment.windows.model_copy(update={"covariates": covariates})
+    return experiment.model_copy(update={"windows": windows})
 
 
 def without_empty_sections(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -262,12 +272,24 @@ def _drop_settings(tree: dict[str, Any], given: dict[KeyPath, str], name: str) -
 
 def _from_here(keys: KeyPath, value: Any, base: Path) -> Any:
     """Paths on the command line start from the working directory, not from the file."""
+    if base != Path() and keys[:2] == ("windows", "covariates"):
+        return _files_from_here(keys[-1], value)
     if base == Path() or keys not in (("data", "files"), ("data", "store"), ("maps", "overlay")):
         return value
     if isinstance(value, str):
         return value if value.startswith("package:") else str(Path(value).absolute())
     if isinstance(value, list):
         return [_from_here(keys, item, base) for item in value]
+    return value
+
+
+def _files_from_here(key: str | int, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _files_from_here(name, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_files_from_here(key, item) for item in value]
+    if key == "file" and isinstance(value, str) and not value.startswith("package:"):
+        return str(Path(value).absolute())
     return value
 
 

@@ -74,8 +74,8 @@ def did_you_mean(given: str, choices: Iterable[str]) -> str:
 def suggest_key(path: KeyPath, root: type[BaseModel]) -> str:
     """The nearest right key: in the same section, else anywhere, else what the section has."""
     section, key = path[:-1], str(path[-1])
-    options = section_at(root, section)
-    names = list(options.model_fields) if options else []
+    options = sections_at(root, section)
+    names = list(dict.fromkeys(name for option in options for name in option.model_fields))
     prefix = "".join(f"{part}." for part in section)
     near = did_you_mean(key, names)
     if near:
@@ -88,33 +88,34 @@ def suggest_key(path: KeyPath, root: type[BaseModel]) -> str:
     return f"; {place} has {', '.join(names)}" if names else ""
 
 
-def section_at(root: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:
-    """The class of the section at a path, through mappings, lists and alternatives."""
+def sections_at(root: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The class of the section at a path, through mappings and lists; or the alternatives to it."""
     current: Any = root
     for part in path:
-        model = _model_in(current)
-        if model is not None and str(part) in model.model_fields:
-            current = model.model_fields[str(part)].annotation
-        elif model is None or not _is_model(current):
+        models = _models_in(current)
+        chosen = next((model for model in models if str(part) in model.model_fields), None)
+        if chosen is not None:
+            current = chosen.model_fields[str(part)].annotation
+        elif not models or not _is_model(current):
             # a name in a mapping of sections, or a position in a list of them
             continue
         else:
-            return None
-    return _model_in(current)
+            return []
+    return _models_in(current)
 
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if _is_model(annotation):
-        return typing.cast(type[BaseModel], annotation)
+        return [typing.cast(type[BaseModel], annotation)]
+    found = []
     for inner in typing.get_args(annotation):
-        found = None if isinstance(inner, (str, types.FunctionType)) else _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        if not isinstance(inner, (str, types.FunctionType)):
+            found += _models_in(inner)
+    return found
 
 
 def _dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

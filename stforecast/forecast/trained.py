@@ -1,8 +1,8 @@
 """A trained run as a model ready to forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,9 @@ from stforecast.card import BEST_WEIGHTS, STEP, RunCard
 from stforecast.errors import ConfigError, RunError
 from stforecast.folders import repair
 from stforecast.models import Forecaster, SampleShape, create_model
+from stforecast.options import CovariateOptions
+from stforecast.options.covariates import moved
+from stforecast.windows.covariates import Given
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.transform import Transform
 
@@ -34,6 +37,20 @@ class TrainedModel:
     transform: Transform
     spec: WindowSpec
     device: torch.device
+    given: tuple[Given, ...] = ()
+    """New values of covariates that come from files."""
+
+    def told(
+        self, given: Sequence[Given] = (), covariates: Sequence[CovariateOptions] = ()
+    ) -> "TrainedModel":
+        """The same, told more when it forecasts.
+
+        Args:
+            given: new values of covariates that come from files.
+            covariates: those of an experiment, which may know where these files lie by now.
+        """
+        spec = replace(self.spec, covariates=tuple(moved(self.spec.covariates, covariates)))
+        return replace(self, spec=spec, given=(*self.given, *given))
 
     def precision(self, asked: Precision = "auto") -> Literal["float32", "bf16", "float16"]:
         """The precision of a forecast: on a GPU that of the training, elsewhere float32.

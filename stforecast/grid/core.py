@@ -191,6 +191,25 @@ class Grid:
                     ds[name].encoding["grid_mapping"] = self.grid_mapping
         return ds
 
+    def places(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True latitude and longitude of the centres of the cells in degrees, ``(y, x)`` each.
+
+        From the source's coordinates, else from the CRS; None for a bare grid.
+        """
+        latitude, longitude = self.latitude, self.longitude
+        if latitude is not None and longitude is not None:
+            sizes = {names.Y: self.height, names.X: self.width}
+            cells = [coord.variable.set_dims(sizes).values for coord in (latitude, longitude)]
+            return np.asarray(cells[0], np.float64), np.asarray(cells[1], np.float64)
+        if self.kind != "projected" or self.crs is None or self.crs.geodetic_crs is None:
+            return None
+        if self.y_coord is None or self.x_coord is None:
+            return None
+        to_degrees = pyproj.Transformer.from_crs(self.crs, self.crs.geodetic_crs, always_xy=True)
+        x, y = np.meshgrid(self.x_coord.values, self.y_coord.values)
+        east, north = to_degrees.transform(x, y)
+        return np.asarray(north, np.float64), np.asarray(east, np.float64)
+
     def area_weights(self) -> xr.DataArray | None:
         """Areas of the cells on the sphere, ``(y, x)``, with a mean of 1; None where all are equal.
 

@@ -16,8 +16,8 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.options import DataOptions
 from stforecast.sources.base import Location
-from stforecast.sources.slots import read_dates
 from stforecast.sources.sniff import kind_of
+from stforecast.timeaxis.slots import read_dates
 
 _DATA, _DATE = "data", "date"
 # Cells of a block: 32 MiB of float64.

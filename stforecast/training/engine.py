@@ -21,12 +21,13 @@ from stforecast.training.progress import Notify, Reporter, make_reporter
 from stforecast.training.resume import (
     check_budget,
     check_same,
+    comparable,
     describe_budget,
     what_matters,
 )
 from stforecast.training.runfolder import RunFolder
 from stforecast.training.signals import StopRequest
-from stforecast.windows import Statistics
+from stforecast.windows import Statistics, WindowSpec
 
 
 def train(
@@ -88,7 +89,8 @@ def train(
             card.check_fits(store)
             state = read_state(run.path / STATE)
         statistics = None if card is None else Statistics.from_json(card.statistics)
-        plan = make_plan(store, windows, split, statistics)
+        told = () if card is None else WindowSpec.from_json(card.windows).told
+        plan = make_plan(store, windows, split, statistics, told=told)
         samples = plan.training_samples(store)
         if samples < training.devices:
             raise DataError(
@@ -97,7 +99,7 @@ def train(
             )
         matters = what_matters(
             {"name": system.name, **system.settings},
-            plan.spec.to_json(),
+            comparable(plan.spec),
             plan.learned_from(store),
             training,
         )

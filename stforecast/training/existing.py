@@ -13,6 +13,7 @@ from stforecast.training.files import read_state
 from stforecast.training.plan import Plan
 from stforecast.training.resume import (
     budget_words,
+    comparable,
     describe_budget,
     difference,
     what_matters,
@@ -43,7 +44,7 @@ def check_trained_alike(
     before = read_state(Path(folder) / STATE, lazily=True)["matters"]
     name, settings = complete_settings(model.name, model.settings)
     now = what_matters(
-        {"name": name, **settings}, plan.spec.to_json(), plan.learned_from(store), training
+        {"name": name, **settings}, comparable(plan.spec), plan.learned_from(store), training
     )
     changed = difference(before, now)
     budgets = before["budget"], describe_budget(training)

@@ -26,9 +26,11 @@ from stforecast.windows import (
     resolve_windows,
     sample_shape,
 )
+from stforecast.windows.covariates.learning import learn_covariates
 from stforecast.windows.days import left_out, usable_times
 from stforecast.windows.scaling import check_scaling
 from stforecast.windows.splits import PartName, Range
+from stforecast.windows.told import Told
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +97,19 @@ def make_plan(
     split: SplitOptions,
     statistics: Statistics | None = None,
     progress: Callable[[int, int], None] | None = None,
+    told: tuple[Told, ...] = (),
 ) -> Plan:
-    """Settle windows, splits and statistics; those of a resumed run are given.
+    """Settle windows, splits and statistics; those of a resumed run are given, also of covariates.
 
     Raises:
         DataError: the training or the validation period has no window without an absent time.
         ConfigError: variables of unlike units are to be scaled together.
     """
     spec, splits = settle_windows(store, windows, split)
-    told = left_out(store, spec)
-    if told is not None:
-        splits.notes.append(told)
+    missing_days = left_out(store, spec)
+    if missing_days is not None:
+        splits.notes.append(missing_days)
+    spec = learn_covariates(spec, store, splits, told)
     train = np.zeros((0, 2), np.int64)
     if store.meta.generation is None:
         train = list_samples(store, spec, splits, "train")

@@ -1,6 +1,7 @@
 """Going on with a run: only with the experiment it was started with."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stforecast.errors import RunError
@@ -13,6 +14,7 @@ from stforecast.training.budget import (
 )
 from stforecast.training.counters import Counters
 from stforecast.training.schedules import OPEN_ENDED
+from stforecast.windows import WindowSpec
 
 DEFAULT_EPOCHS = 50
 
@@ -37,6 +39,20 @@ def what_matters(
     }
     plain: dict[str, Any] = _plain(sections)
     return plain
+
+
+def comparable(spec: WindowSpec) -> dict[str, Any]:
+    """The windows as what a resumed run must share: files may lie elsewhere by then.
+
+    What the run was told of its covariates is on its card, and stays as it is.
+    """
+    values = spec.to_json()
+    del values["told"]
+    for item in values["covariates"]:
+        for options in (item, item.get("holidays", {})):
+            if "file" in options:
+                options["file"] = Path(options["file"]).name
+    return values
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ from stforecast.training.job import Job
 from stforecast.training.logs import Best, Row
 from stforecast.training.plan import make_plan
 from stforecast.training.signals import StopRequest
-from stforecast.windows import Statistics
+from stforecast.windows import Statistics, WindowSpec
 
 
 class Line:
@@ -77,7 +77,8 @@ def main() -> int:
     ranks = Ranks(*ranks_given, device)
     try:
         statistics = Statistics.from_json(job.card.statistics)
-        plan = make_plan(job.store, job.windows, job.split, statistics)
+        told = WindowSpec.from_json(job.card.windows).told
+        plan = make_plan(job.store, job.windows, job.split, statistics, told=told)
         state = read_state(job.run.path / STATE) if job.resume else None
         result = fit(job, plan, ranks, Remote(line, ranks), stop, state)
     except NotFiniteError as error:

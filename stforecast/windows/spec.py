@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stforecast.errors import ConfigError, RunError
 from stforecast.options import CovariateOptions, WindowOptions
 from stforecast.timeaxis import TimeStep
+from stforecast.windows.told import Told, place_on_card
 
 Departure = Literal["none", "last_frame", "history_mean"]
 Scaling = Literal["standard", "minmax", "minmax_symmetric", "none"]
@@ -33,6 +34,8 @@ class WindowSpec:
     lags:
         How many steps before each time of the window lie the further frames that the model is
         given (see :mod:`windows.lags`).
+    told:
+        Of each of the covariates its kind, names and statistics, once they are settled.
     """
 
     history: int
@@ -43,6 +46,7 @@ class WindowSpec:
     scale_together: bool = False
     complete_days: bool = False
     lags: tuple[int, ...] = ()
+    told: tuple[Told, ...] = ()
 
     @property
     def span(self) -> int:
@@ -69,7 +73,10 @@ class WindowSpec:
             "scale_together": self.scale_together,
             "complete_days": self.complete_days,
             "lags": list(self.lags),
-            "covariates": [covariate.model_dump() for covariate in self.covariates],
+            "covariates": [
+                covariate.model_dump(exclude_none=True) for covariate in self.covariates
+            ],
+            "told": [told.model_dump(exclude_none=True) for told in self.told],
         }
 
     @classmethod
@@ -79,7 +86,7 @@ class WindowSpec:
             parsed = _SpecOnCard.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in ("windows", *first["loc"]))
+            where = place_on_card(("windows", *first["loc"]))
             raise RunError(
                 f"the card of the run is damaged at {where!r} ({first['msg'].lower()}); "
                 "train the run again"
@@ -93,6 +100,7 @@ class WindowSpec:
             parsed.scale_together,
             parsed.complete_days,
             tuple(parsed.lags),
+            tuple(parsed.told),
         )
 
 
@@ -108,6 +116,7 @@ class _SpecOnCard(BaseModel):
     complete_days: bool = False
     lags: list[Annotated[int, Field(ge=1)]] = []
     covariates: list[CovariateOptions]
+    told: list[Told] = []
 
 
 def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:

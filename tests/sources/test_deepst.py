@@ -10,7 +10,7 @@ from stforecast.errors import DataError
 from stforecast.ingest.layout import lay_out
 from stforecast.options import DataOptions
 from stforecast.sources import find_source, open_source
-from stforecast.sources.slots import read_dates
+from stforecast.timeaxis.slots import read_dates
 
 
 def write(path: Path, dates, shape=(2, 4, 3), data=None) -> Path:

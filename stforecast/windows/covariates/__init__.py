@@ -3,7 +3,7 @@
 A further source is a class like :class:`base.Covariate`, its options, and a line in ``SOURCES``.
 """
 
-from stforecast.windows.covariates.base import Covariate, Floats, Kind
+from stforecast.windows.covariates.base import Covariate, Floats, Given, Kind
 from stforecast.windows.covariates.calendar import CalendarCovariates, calendar_covariates
 from stforecast.windows.covariates.together import SOURCES, CovariateSet
 
@@ -13,6 +13,7 @@ __all__ = [
     "Covariate",
     "CovariateSet",
     "Floats",
+    "Given",
     "Kind",
     "calendar_covariates",
 ]

@@ -1,6 +1,7 @@
 """The calendar: where in its day, week and year each time is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import cftime
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 
 from stforecast.options import CalendarCovariate
 from stforecast.options.covariates import CalendarField
-from stforecast.store import TensorStore
 from stforecast.timeaxis import TimeAxis
-from stforecast.windows.covariates.base import Floats
-from stforecast.windows.spec import WindowSpec
+from stforecast.windows.covariates.base import Floats, Setting
+from stforecast.windows.covariates.clock import RecordClock
 
 SECONDS_PER_DAY: Final = 86_400
+
+Clock = Callable[[NDArray[np.int64]], NDArray[Any]]
+"""Stamps (n,) of positions of the time axis."""
 
 
 class CalendarCovariates:
@@ -23,17 +26,25 @@ class CalendarCovariates:
 
     kind: Final = "future"
 
-    def __init__(self, axis: TimeAxis, fields: Sequence[CalendarField], margin: int = 0) -> None:
-        self._axis = axis
+    def __init__(
+        self,
+        axis: TimeAxis,
+        fields: Sequence[CalendarField],
+        margin: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = axis.times_at if clock is None else clock
         self._fields = tuple(fields)
         self._table = self._compute(0, axis.size + margin)
 
     @classmethod
-    def of(
-        cls, options: CalendarCovariate, spec: WindowSpec, store: TensorStore
-    ) -> "CalendarCovariates":
+    def of(cls, options: CalendarCovariate, setting: Setting) -> "CalendarCovariates":
         """Those asked for, of the times of a record."""
-        return cls(store.axis, options.calendar, spec.horizon)
+        axis, clock = setting.store.axis, None
+        if options.timezone is not None:
+            record = RecordClock(axis, setting.store.meta.timezone)
+            clock = partial(record.local, zone=options.timezone)
+        return cls(axis, options.calendar, setting.spec.horizon, clock)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,7 +61,8 @@ class CalendarCovariates:
         return found
 
     def _compute(self, first: int, last: int) -> Floats:
-        return calendar_covariates(self._axis.times(first, last), self._fields)
+        positions = np.arange(first, last, dtype=np.int64)
+        return calendar_covariates(self._clock(positions), self._fields)
 
 
 def calendar_covariates(times: NDArray[Any], fields: Sequence[CalendarField]) -> Floats:

@@ -1,0 +1,358 @@
+"""The user's own files as tables: a column of times, and for each time a row of numbers or fields.
+
+CSV, NetCDF (Zarr, GRIB), HDF5 as DeepST has its meteorology, and the same from memory.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast.errors import DataError
+from stforecast.grid import Grid
+from stforecast.options import DataOptions
+from stforecast.options.covariates import FileCovariate
+from stforecast.sources import find_files, open_source
+from stforecast.sources.sniff import kind_of
+from stforecast.sources.times import time_coordinate
+from stforecast.timeaxis.slots import read_dates
+from stforecast.windows.covariates.base import Floats, Given
+from stforecast.windows.covariates.fields import on_grid, spatial
+
+# Fields are held in memory up to this size, and beyond it read when they are asked for.
+_HELD_BYTES: Final = 512 * 2**20
+_TIME_NAMES: Final = ("time", "valid_time", "datetime", "timestamp", "date", "date_time", "dt")
+
+
+class NotInFileError(DataError):
+    """A file has not the columns that are asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Values of some columns at some times.
+
+    Attributes
+    ----------
+    where:
+        The file, for messages.
+    names:
+        Of the K columns.
+    times:
+        (n,) datetime64 or cftime objects, ascending and each once; None for static values.
+    in_utc:
+        Whether the times were written with an offset from UTC, and so are in UTC.
+    values:
+        (n, K) or (n, K, H, W); (1, K, H, W) or (1, K) without times. Read when asked for if large.
+    files:
+        The SHA-256 of each file.
+    """
+
+    where: str
+    names: tuple[str, ...]
+    times: NDArray[Any] | None
+    in_utc: bool
+    values: xr.Variable
+    files: dict[str, str]
+
+    def take(self, rows: NDArray[np.int64]) -> Floats:
+        """Values (m, K) or (m, K, H, W) of rows, in any order and perhaps twice."""
+        unique, inverse = np.unique(rows, return_inverse=True)
+        found = np.asarray(self.values.isel({self.values.dims[0]: unique}).values, np.float32)
+        taken: Floats = found[inverse]
+        return taken
+
+
+def read_table(
+    given: Given, options: FileCovariate, grid: Grid, columns: tuple[str, ...] | None = None
+) -> Table:
+    """The columns that are asked for, from a file or from memory.
+
+    Args:
+        given: a path or pattern, a dataset or a frame of columns.
+        options: how it is to be read; `columns` are taken instead of its own, if they are given.
+        grid: that of the record, which fields are brought to.
+
+    Raises:
+        NotInFileError: a column is not there. DataError: the file is missing or broken, its times
+        cannot be read, or its fields are on another grid.
+    """
+    wanted = columns or (tuple(options.columns) if options.columns else None)
+    files: dict[str, str] = {}
+    if isinstance(given, pd.DataFrame):
+        return _of_frame(given, options, wanted, "the frame given", files)
+    if isinstance(given, xr.Dataset):
+        return _of_dataset(given, options, wanted, grid, "the dataset given", files)
+    paths = find_files([given])
+    where = str(given)
+    local = [path for path in paths if isinstance(path, Path)]
+    files = {str(path): _sha256(path) for path in local if path.is_file()}
+    if len(local) == len(paths) and all(_is_deepst(path) for path in local):
+        frame = pd.concat([_deepst_frame(path, options) for path in local])
+        return _of_frame(frame, options, wanted, where, files)
+    if len(local) == len(paths) and all(kind_of(path) is None for path in local):
+        frame = pd.concat([_csv_frame(path) for path in local])
+        return _of_frame(frame, options, wanted, where, files)
+    dataset = open_source(paths, DataOptions(), Path())
+    return _of_dataset(dataset, options, wanted, grid, where, files)
+
+
+def _of_frame(
+    frame: pd.DataFrame,
+    options: FileCovariate,
+    wanted: tuple[str, ...] | None,
+    where: str,
+    files: dict[str, str],
+) -> Table:
+    if isinstance(frame.index, pd.DatetimeIndex):
+        frame = frame.reset_index(names=str(frame.index.name or "time"))
+    frame = frame.rename(columns=str)
+    if wanted is not None:
+        _check_there(wanted, list(frame.columns), where)
+    time = _time_column(frame, options, where)
+    names = wanted
+    if names is None:
+        names = tuple(
+            name
+            for name in frame.columns
+            if name != time and pd.api.types.is_numeric_dtype(frame[name])
+        )
+        if not names:
+            raise DataError(f"{where} has no column of numbers; name the columns to take")
+    values = np.stack([_numbers(frame[name], where) for name in names], axis=1)
+    times, in_utc = _read_times(frame[time], options, where)
+    return _sorted(where, names, times, in_utc, xr.Variable(("row", "column"), values), files)
+
+
+def _time_column(frame: pd.DataFrame, options: FileCovariate, where: str) -> str:
+    if options.time is not None:
+        if options.time not in frame.columns:
+            raise DataError(
+                f"{where} has no column {options.time!r} of times; it has "
+                + ", ".join(map(repr, frame.columns))
+            )
+        return options.time
+    by_name = {name.strip().lower(): name for name in reversed(frame.columns)}
+    for name in _TIME_NAMES:
+        if name in by_name:
+            return str(by_name[name])
+    raise DataError(
+        f"{where} has no column called time or date; say which holds the times with time: NAME "
+        f"(it has {', '.join(map(repr, frame.columns))})"
+    )
+
+
+def _numbers(column: "pd.Series[Any]", where: str) -> Floats:
+    """(n,) NaN where a value is missing."""
+    if not pd.api.types.is_numeric_dtype(column):
+        text = column.astype("string").str.strip().replace("", pd.NA)
+        numbers = pd.to_numeric(text, errors="coerce")
+        wrong = text[numbers.isna() & text.notna()]
+        if len(wrong) and wrong.str.fullmatch(r"[+-]?\d+,\d+").all():
+            numbers = pd.to_numeric(text.str.replace(",", "."), errors="coerce")
+            wrong = wrong[:0]
+        if len(wrong):
+            raise DataError(
+                f"column {column.name!r} of {where} holds {str(wrong.iloc[0])!r}, which is no "
+                "number; give numbers (0 and 1 for kinds), and nothing where a value is missing"
+            )
+        column = numbers
+    values = np.asarray(column.to_numpy(np.float64, na_value=np.nan), np.float32)
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def _read_times(
+    column: "pd.Series[Any]", options: FileCovariate, where: str
+) -> tuple[NDArray[Any], bool]:
+    """Stamps (n,), and whether they are in UTC."""
+    name = str(column.name)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        index = pd.DatetimeIndex(column)
+        in_utc = index.tz is not None
+        if in_utc:
+            index = index.tz_convert("UTC").tz_localize(None)
+    else:
+        text = column.astype("string").str.strip()
+        digits = bool(text.str.fullmatch(r"\d{8}|\d{10}|\d{12}").all())
+        if digits and options.time_format is None:
+            return read_dates(list(text), options.slots, where), False
+        in_utc = bool(text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True).any())
+        in_utc = in_utc and bool(text.str.contains(":").any())
+        parsed = pd.to_datetime(
+            text, format=options.time_format or "ISO8601", errors="coerce", utc=in_utc
+        )
+        wrong = text[parsed.isna()]
+        if len(wrong):
+            shown = "nothing" if wrong.isna().iloc[0] else repr(str(wrong.iloc[0]))
+            raise DataError(
+                f"column {name!r} of {where} holds {shown}, which is no time; write times as "
+                "2012-12-31T05, or say how they are written with time_format: '%d.%m.%Y %H:%M'"
+            )
+        index = pd.DatetimeIndex(parsed)
+        if in_utc:
+            index = index.tz_localize(None)
+    if index.hasnans:
+        raise DataError(f"column {name!r} of {where} lacks some times; remove those rows")
+    return np.asarray(index.to_numpy("datetime64[us]")), in_utc
+
+
+def _of_dataset(
+    dataset: xr.Dataset,
+    options: FileCovariate,
+    wanted: tuple[str, ...] | None,
+    grid: Grid,
+    where: str,
+    files: dict[str, str],
+) -> Table:
+    names = wanted
+    if names is None:
+        names = tuple(
+            str(name)
+            for name, variable in dataset.data_vars.items()
+            if variable.dtype.kind in "fiub" and variable.ndim
+        )
+        if not names:
+            raise DataError(f"{where} has no variable of numbers; name the columns to take")
+    _check_there(names, [str(name) for name in dataset.data_vars], where)
+    time = options.time or time_coordinate(dataset[list(names)])
+    if options.time is not None and options.time not in dataset.coords:
+        raise DataError(f"{where} has no coordinate {options.time!r} of times")
+    variables = [dataset[name] for name in names]
+    row = None
+    if time is not None and dataset[time].ndim == 1:
+        row = dataset[time].dims[0]
+        if not all(row in variable.dims for variable in variables):
+            raise DataError(
+                f"{where} has variables with a time ({time}) and others without; take them apart "
+                "by columns, as two covariates"
+            )
+    are_fields = [spatial(variable, row) is not None for variable in variables]
+    if any(are_fields) and not all(are_fields):
+        raise DataError(
+            f"{where} has fields and series; take them apart by columns, as two covariates"
+        )
+    if all(are_fields):
+        parts = [on_grid(dataset, name, row, grid, where) for name in names]
+        held = sum(4 * part.size for part in parts) <= _HELD_BYTES
+        parts = [part.astype(np.float32) for part in parts]
+        stacked = xr.Variable.concat(parts, "column").transpose(parts[0].dims[0], "column", ...)
+        values = stacked.load() if held else stacked
+    else:
+        for variable in variables:
+            others = [dim for dim in variable.dims if dim != row and variable.sizes[dim] > 1]
+            if others:
+                raise DataError(
+                    f"{variable.name!r} in {where} lies along {', '.join(map(str, others))}, which "
+                    "is neither time nor a grid; take one value of it first"
+                )
+        squeezed = [np.asarray(variable.values, np.float32).ravel() for variable in variables]
+        values = xr.Variable(("row", "column"), np.stack(squeezed, axis=1))
+    if row is None:
+        return Table(where, names, None, False, values, files)
+    stamps = dataset[time]
+    if stamps.dtype.kind in "MO":
+        times, in_utc = np.asarray(stamps.values), False
+        if stamps.dtype.kind == "M":
+            times = times.astype("datetime64[us]")
+    else:
+        times, in_utc = _read_times(pd.Series(stamps.values, name=str(time)), options, where)
+    return _sorted(where, names, times, in_utc, values, files)
+
+
+def _check_there(names: tuple[str, ...], there: list[str], where: str) -> None:
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise NotInFileError(
+            f"{where} has no column {', '.join(map(repr, missing))}; it has "
+            + (", ".join(map(repr, there)) or "none")
+        )
+
+
+def _sorted(
+    where: str,
+    names: tuple[str, ...],
+    times: NDArray[Any],
+    in_utc: bool,
+    values: xr.Variable,
+    files: dict[str, str],
+) -> Table:
+    """The table in the order of its times; of rows with the same time the last one counts."""
+    if not len(times):
+        raise DataError(f"{where} has no rows")
+    order = np.argsort(times, kind="stable")
+    ordered = times[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    rows = order[last]
+    if not np.array_equal(rows, np.arange(len(times))):
+        values = values.isel({values.dims[0]: rows})
+    return Table(where, names, times[rows], in_utc, values, files)
+
+
+def _csv_frame(path: Path) -> pd.DataFrame:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = next((line for line in file if line.strip() and line[0] != "#"), "")
+        separator = max(",;\t", key=first.count)
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            encoding="utf-8-sig",
+            comment="#",
+            skipinitialspace=True,
+            low_memory=False,
+        )
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be read as a table of columns ({reason})") from None
+    if len(frame.columns) < 2:
+        raise DataError(
+            f"{path} has a single column, {frame.columns[0]!r}; give a table with a header, a "
+            "column of times and others of numbers, or a list of holidays as {holidays: {file: …}}"
+        )
+    return frame.rename(columns=lambda name: str(name).strip())
+
+
+def _is_deepst(path: Path) -> bool:
+    """HDF5 with the array ``date`` at its root, and not written by NetCDF's library."""
+    if kind_of(path) != "hdf5":
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return isinstance(file.get("date"), h5py.Dataset) and "_NCProperties" not in file.attrs
+    except OSError:
+        return False
+
+
+def _deepst_frame(path: Path, options: FileCovariate) -> pd.DataFrame:
+    """Arrays (n,) as columns of their names, arrays (n, k) as ``name_0`` to ``name_k-1``."""
+    columns: dict[str, Any] = {}
+    with h5py.File(path, "r") as file:
+        dates = [_text(date) for date in file["date"][()]]
+        for name, array in file.items():
+            if name == "date" or not isinstance(array, h5py.Dataset):
+                continue
+            if array.ndim not in (1, 2) or array.shape[0] != len(dates):
+                raise DataError(
+                    f"{name!r} in {path} has the shape {array.shape}, which is not one row for "
+                    f"each of its {len(dates)} dates"
+                )
+            if array.ndim == 1:
+                columns[name] = array[()]
+            else:
+                columns |= {f"{name}_{k}": array[:, k] for k in range(array.shape[1])}
+    return pd.DataFrame({"date": dates, **columns})
+
+
+def _text(date: Any) -> str:
+    return date.decode() if isinstance(date, bytes) else str(date)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
