@@ -62,14 +62,19 @@ class Batches:
         read = spec.history + len(spec.lags) * (spec.history + spec.horizon)
         much = samples * read > store.n_sequences * store.shape[0]
         self._frames = Frames(store, cache_bytes=None if much else 0)
-        self._surroundings = Surroundings(spec, self._frames, CovariateSet.of(spec, store))
+        self._covariates = CovariateSet.of(spec, store, model.given, trained=True)
+        self._surroundings = Surroundings(spec, self._frames, self._covariates)
 
     def __call__(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         """Forecasts (I, L, C, H, W), or (I, L, S, C, H, W) of sequences.
 
         Blocks that are asked for at the same time are made one after the other. RunError where the
-        device's memory ends.
+        device's memory ends, DataError where a covariate does.
         """
+        self._covariates.require(inits, self.steps, "the forecast")
+        return self._make(sequences, inits)
+
+    def _make(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         chosen = [0] if sequences is None else list(sequences)
         samples = np.array(
             [(sequence, init) for sequence in chosen for init in inits.tolist()], np.int64
@@ -90,6 +95,7 @@ class Batches:
 
         Blocks are of initial times, or of sequences, where one initial time is too much.
         """
+        self._covariates.require(inits, self.steps, "the forecast")
         beside = 1 if sequences is None else len(sequences)
         of_one = 4 * beside * self.steps * int(np.prod(self.store.shape[1:]))
         if of_one <= _BLOCK or sequences is None:
@@ -108,7 +114,7 @@ class Batches:
         beside = () if sequences is None else (len(sequences),)
         shape = (len(inits), self.steps, *beside, *self.store.shape[1:])
         # neither the model nor the record is to be looked at for a name
-        made = dask.delayed(self.__call__, pure=False, traverse=False)(sequences, inits)
+        made = dask.delayed(self._make, pure=False, traverse=False)(sequences, inits)
         return dask.array.from_delayed(made, shape, np.float32)
 
     def _batch(self, samples: Positions) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from stforecast.models import create_model
 from stforecast.options import SplitOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.windows import compute_statistics, resolve_splits, resolve_windows, sample_shape
+from stforecast.windows.covariates.learning import learn_covariates
 
 torch.set_num_threads(1)
 
@@ -44,6 +45,7 @@ def make_run(
     )
     spec = resolve_windows(options, store.axis.step)
     splits = resolve_splits(store.axis, split or SplitOptions(), spec, store.n_sequences)
+    spec = learn_covariates(spec, store, splits)
     statistics = compute_statistics(store, spec, splits)
     shape = sample_shape(store, spec, statistics.missing)
     torch.manual_seed(0)

@@ -126,6 +126,8 @@ def _of_frame(
         if not names:
             raise DataError(f"{where} has no column of numbers; name the columns to take")
     values = np.stack([_numbers(frame[name], where) for name in names], axis=1)
+    if frame.empty:
+        raise DataError(f"{where} has no rows")
     times, in_utc = _read_times(frame[time], options, where)
     return _sorted(where, names, times, in_utc, xr.Variable(("row", "column"), values), files)
 
@@ -154,9 +156,6 @@ def _numbers(column: "pd.Series[Any]", where: str) -> Floats:
         text = column.astype("string").str.strip().replace("", pd.NA)
         numbers = pd.to_numeric(text, errors="coerce")
         wrong = text[numbers.isna() & text.notna()]
-        if len(wrong) and wrong.str.fullmatch(r"[+-]?\d+,\d+").all():
-            numbers = pd.to_numeric(text.str.replace(",", "."), errors="coerce")
-            wrong = wrong[:0]
         if len(wrong):
             raise DataError(
                 f"column {column.name!r} of {where} holds {str(wrong.iloc[0])!r}, which is no "
@@ -283,8 +282,6 @@ def _sorted(
     files: dict[str, str],
 ) -> Table:
     """The table in the order of its times; of rows with the same time the last one counts."""
-    if not len(times):
-        raise DataError(f"{where} has no rows")
     order = np.argsort(times, kind="stable")
     ordered = times[order]
     last = np.append(ordered[1:] != ordered[:-1], True)
@@ -315,7 +312,20 @@ def _csv_frame(path: Path) -> pd.DataFrame:
             f"{path} has a single column, {frame.columns[0]!r}; give a table with a header, a "
             "column of times and others of numbers, or a list of holidays as {holidays: {file: …}}"
         )
-    return frame.rename(columns=lambda name: str(name).strip())
+    frame = frame.rename(columns=lambda name: str(name).strip())
+    if separator == ",":
+        return frame
+    return frame.apply(_with_points)
+
+
+def _with_points(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of numbers with decimal commas as numbers."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    text = column.astype("string").str.strip()
+    if not text.dropna().str.fullmatch(r"[+-]?\d+(,\d+)?").all():
+        return column
+    return pd.to_numeric(text.str.replace(",", "."))
 
 
 def _is_deepst(path: Path) -> bool:

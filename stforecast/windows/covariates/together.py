@@ -26,7 +26,7 @@ from stforecast.windows.covariates.base import (
 )
 from stforecast.windows.covariates.calendar import CalendarCovariates
 from stforecast.windows.covariates.cells import GridCovariates
-from stforecast.windows.covariates.files import FileCovariates
+from stforecast.windows.covariates.files import FileCovariates, LostCovariates
 from stforecast.windows.covariates.holidays import HolidayCovariates
 from stforecast.windows.covariates.sky import SunCovariates
 from stforecast.windows.spec import Told, WindowSpec
@@ -161,7 +161,7 @@ def _check_used(sources: Sequence[Covariate], given: Sequence[Given]) -> None:
             wanted = "; ".join(
                 f"{', '.join(map(repr, source.names))} ({source.kind})"
                 for source in sources
-                if isinstance(source, FileCovariates) and source.kind != "static"
+                if isinstance(source, (FileCovariates, LostCovariates)) and source.kind != "static"
             )
             name = item if isinstance(item, str) else getattr(item, "name", "what is given")
             raise DataError(
