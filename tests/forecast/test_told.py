@@ -74,6 +74,7 @@ def edited_fields(folder: Path, change: slice) -> None:
     with xr.open_dataset(folder / "cloud.nc") as opened:
         cloud = opened.load()
     cloud["cloud"][change] += 5.0
+    (folder / "cloud.nc").unlink()  # who has it open goes on reading the old one
     cloud.to_netcdf(folder / "cloud.nc")
 
 
