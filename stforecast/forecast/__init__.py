@@ -1,5 +1,12 @@
 """From a trained run to forecasts: load, choose initial times, predict, roll out."""
 
+from stforecast.forecast.calibration import (
+    Calibration,
+    calibrate,
+    read_calibration,
+    write_calibration,
+)
+from stforecast.forecast.ensemble import Ensemble, load_ensemble
 from stforecast.forecast.initial import (
     init_position,
     last_init_position,
@@ -10,11 +17,17 @@ from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel, load_trained
 
 __all__ = [
+    "Calibration",
+    "Ensemble",
     "TrainedModel",
+    "calibrate",
     "init_position",
     "last_init_position",
+    "load_ensemble",
     "load_trained",
     "period_samples",
     "predict",
+    "read_calibration",
     "rollout",
+    "write_calibration",
 ]

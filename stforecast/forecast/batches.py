@@ -1,11 +1,9 @@
-"""Forecasts of many samples, batch by batch: at once in memory, or lazily in blocks."""
+"""Forecasts of many samples, batch by batch."""
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
-import dask
-import dask.array
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from stforecast.errors import RunError
 from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel
 from stforecast.store import TensorStore
+from stforecast.timeaxis.stamps import Clock
 from stforecast.windows.covariates import CovariateSet
 from stforecast.windows.dataset import Batch, Surroundings
 from stforecast.windows.frames import Frames
@@ -22,8 +21,6 @@ from stforecast.windows.frames import Frames
 # Largest default batch, and how many values of history it may hold.
 _BATCH = 32
 _BATCH_VALUES = 2**22
-# Bytes of forecasts that are made at once where they are lazy. As many are scored at once.
-_BLOCK = 32 * 2**20
 
 Positions = NDArray[np.int64]
 
@@ -34,6 +31,8 @@ class Batches:
     Args:
         samples: how many forecasts will be asked for in all.
         steps: lead times of each.
+        members: how many forecasts of each sample, where the model is told noise.
+        seed: of the noise, which else hangs on the sample's times alone.
         progress: told how many forecasts of how many are made.
     """
 
@@ -44,6 +43,8 @@ class Batches:
         samples: int,
         steps: int,
         *,
+        members: int | None = None,
+        seed: Sequence[int] = (0,),
         batch_size: int | None = None,
         precision: str = "float32",
         progress: Callable[[int, int], None] | None = None,
@@ -52,6 +53,8 @@ class Batches:
         self.store = store
         self.steps = steps
         self.precision = precision
+        self.members = members
+        self._seed = tuple(seed)
         self._batch_size = batch_size or _default_batch_size(store, model)
         self._progress = progress
         self._samples = samples
@@ -66,65 +69,63 @@ class Batches:
         self._surroundings = Surroundings(spec, self._frames, self._covariates)
 
     def __call__(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
-        """Forecasts (I, L, C, H, W), or (I, L, S, C, H, W) of sequences.
+        """Forecasts (I, L[, M][, S], C, H, W).
 
         Blocks that are asked for at the same time are made one after the other. RunError where the
-        device's memory ends, DataError where a covariate does.
+        device's memory ends.
         """
-        self._covariates.require(inits, self.steps, "the forecast")
-        return self._make(sequences, inits)
-
-    def _make(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         chosen = [0] if sequences is None else list(sequences)
         samples = np.array(
             [(sequence, init) for sequence in chosen for init in inits.tolist()], np.int64
         ).reshape(-1, 2)
-        made = np.empty((len(samples), self.steps, *self.store.shape[1:]), np.float32)
+        count = self.members or 1
+        made = np.empty((len(samples), count, self.steps, *self.store.shape[1:]), np.float32)
+        together = max(1, self._batch_size // count)
         with self._one_at_a_time:
-            for start in range(0, len(samples), self._batch_size):
-                part = samples[start : start + self._batch_size]
-                made[start : start + len(part)] = self._batch(part)
+            for start in range(0, len(samples), together):
+                part = samples[start : start + together]
+                for first in range(0, count, self._batch_size):
+                    members = range(first, min(first + self._batch_size, count))
+                    made[start : start + len(part), first : members.stop] = self._batch(
+                        part, members
+                    )
                 self._done = min(self._done + len(part), self._samples)
                 if self._progress is not None:
                     self._progress(self._done, self._samples)
+        # (S, I, M, L, C, H, W)
         shaped = made.reshape(len(chosen), len(inits), *made.shape[1:])
-        return shaped[0] if sequences is None else np.moveaxis(shaped, 0, 2)
+        shaped = shaped.transpose(1, 3, 2, 0, 4, 5, 6)
+        shaped = shaped[:, :, :, 0] if sequences is None else shaped
+        return shaped[:, :, 0] if self.members is None else shaped
 
-    def lazily(self, sequences: Sequence[int] | None, inits: Positions) -> Any:
-        """The same as a dask array, whose blocks are made when they are read.
-
-        Blocks are of initial times, or of sequences, where one initial time is too much.
-        """
+    def require(self, inits: Positions) -> None:
+        """DataError where a covariate ends before the forecasts do."""
         self._covariates.require(inits, self.steps, "the forecast")
-        beside = 1 if sequences is None else len(sequences)
-        of_one = 4 * beside * self.steps * int(np.prod(self.store.shape[1:]))
-        if of_one <= _BLOCK or sequences is None:
-            step = max(1, _BLOCK // of_one)
-            parts = np.split(inits, range(step, len(inits), step))
-            return dask.array.concatenate([self._block(sequences, part) for part in parts])
-        step = max(1, _BLOCK // (of_one // beside))
-        groups = [sequences[first : first + step] for first in range(0, beside, step)]
-        rows = [
-            dask.array.concatenate([self._block(group, init) for group in groups], axis=2)
-            for init in np.split(inits, len(inits))
+
+    def _noise(self, samples: Positions, members: range, ahead: int) -> Tensor | None:
+        """The noise of each member of each sample, in that order; None for a model without."""
+        noise = self.model.noise
+        if noise is None:
+            return None
+        stamps = self.store.axis.times_at(samples[:, 1])
+        times = Clock.of(stamps).to_micros(stamps).tolist()
+        keys = [
+            (*self._seed, int(sequence), time, ahead, member)
+            for (sequence, _), time in zip(samples.tolist(), times, strict=True)
+            for member in members
         ]
-        return dask.array.concatenate(rows)
+        return noise.drawn(keys, self.store.shape[2:])
 
-    def _block(self, sequences: Sequence[int] | None, inits: Positions) -> Any:
-        beside = () if sequences is None else (len(sequences),)
-        shape = (len(inits), self.steps, *beside, *self.store.shape[1:])
-        # neither the model nor the record is to be looked at for a name
-        made = dask.delayed(self._make, pure=False, traverse=False)(sequences, inits)
-        return dask.array.from_delayed(made, shape, np.float32)
-
-    def _batch(self, samples: Positions) -> NDArray[np.float32]:
+    def _batch(self, samples: Positions, members: range) -> NDArray[np.float32]:
+        """Forecasts (B, M, L, C, H, W) of some samples."""
         model, device = self.model, self.model.device
-        numbers, inits = samples[:, 0], samples[:, 1]
+        repeated = np.repeat(samples, len(members), axis=0)
         before = np.arange(1 - model.spec.history, 1)
-        history = self._frames.gather(numbers, inits[:, None] + before).to(device)
+        history = self._frames.gather(repeated[:, 0], repeated[:, 1, None] + before).to(device)
 
         def window(history: Tensor, ahead: int) -> Batch:
-            return self._surroundings.around(samples, history, ahead=ahead).to(device)
+            batch = self._surroundings.around(repeated, history, ahead=ahead)
+            return replace(batch, noise=self._noise(samples, members, ahead)).to(device)
 
         try:
             with torch.inference_mode(), model.autocast(self.precision):
@@ -133,10 +134,11 @@ class Batches:
                 made = [shot.cpu() for _, shot in zip(range(count), shots, strict=False)]
         except torch.OutOfMemoryError as error:
             raise RunError(
-                f"{device} has too little memory for {len(samples)} forecasts at once; lower the "
+                f"{device} has too little memory for {len(repeated)} forecasts at once; lower the "
                 "batch size"
             ) from error
-        return np.asarray(torch.cat(made, dim=1)[:, : self.steps].numpy())
+        found = torch.cat(made, dim=1)[:, : self.steps].numpy()
+        return np.asarray(found).reshape(len(samples), len(members), *found.shape[1:])
 
 
 def _default_batch_size(store: TensorStore, model: TrainedModel) -> int:

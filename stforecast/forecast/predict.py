@@ -1,8 +1,9 @@
 """Forecasts from many initial times, in blocks, as a georeferenced dataset."""
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -10,38 +11,59 @@ from numpy.typing import ArrayLike
 
 from stforecast import names
 from stforecast._version import __version__
-from stforecast.errors import RunError
-from stforecast.forecast.batches import Batches
+from stforecast.errors import ConfigError, RunError, StForecastWarning
+from stforecast.forecast.blocks import lazily
+from stforecast.forecast.calibration import Calibration, read_calibration
+from stforecast.forecast.conformal import check_coverage
+from stforecast.forecast.ensemble import Ensemble
 from stforecast.forecast.initial import check_init_positions
+from stforecast.forecast.members import Members
 from stforecast.forecast.trained import Precision, TrainedModel
 from stforecast.models.registry import paper, variant_name
 from stforecast.product import build_product
 from stforecast.product.build import history_line
+from stforecast.product.uncertainty import Interval
 from stforecast.store import TensorStore
 from stforecast.windows.scaling import value_ranges
 from stforecast.windows.statistics import Statistics
 
+Spread = Literal["raw", "calibrated"]
+
 
 def predict(
-    model: TrainedModel,
+    model: TrainedModel | Ensemble,
     store: TensorStore,
     init_positions: ArrayLike,
     horizon: int | str | None = None,
     *,
+    members: int | None = None,
+    seed: int = 0,
+    interval: float | None = None,
+    spread: Spread = "raw",
+    calibration: Calibration | None = None,
     sequences: Sequence[int] | None = None,
     batch_size: int | None = None,
     precision: Precision = "auto",
     progress: Callable[[int, int], None] | None = None,
     lazy_above: int | None = None,
 ) -> xr.Dataset:
-    """Forecasts of a run from a record, whose future it never reads.
+    """Forecasts of a run, or of several together, from a record, whose future they never read.
 
     Args:
-        model: the run, see :func:`stforecast.forecast.load_trained`.
+        model: the run, see :func:`stforecast.forecast.load_trained`, or the runs, see
+            :func:`stforecast.forecast.load_ensemble`.
         store: the record, ending with or after the last initial time.
         init_positions: (I,) positions on the record's axis of the last frames known.
         horizon: steps, or a duration such as ``24h``; by default what the model was trained for.
             Beyond that, forecasts are fed back as history.
+        members: forecasts from each initial time, of all runs together; by default one of each run,
+            and ten of each that was trained to give several. A single forecast has no dimension
+            for them.
+        seed: of the noise of runs that give several.
+        interval: coverage of an interval, such as 0.9, whose bounds go beside each variable.
+        spread: ``calibrated`` draws members apart until their spread is that of past errors.
+        calibration: past errors, which interval and calibrated spread take; by default those kept
+            beside the runs.
         sequences: which sequences of a record that has them; all by default.
         batch_size: forecasts made at once; by default what suits the size of the grid.
         precision: ``auto`` is that of the training on a GPU, and float32 elsewhere.
@@ -54,41 +76,126 @@ def predict(
         arguments on the same machine give the same values.
 
     Raises:
-        RunError: the run does not fit the record. DataError: an initial time lacks its history.
-        ConfigError: the horizon is below one step or no whole number of steps.
+        RunError: a run does not fit the record, or its past errors are not known. DataError: an
+        initial time lacks its history. ConfigError: the horizon is below one step or no whole
+        number of steps; so many members, or such an interval, cannot be had.
     """
-    model.card.check_fits(store)
+    runs = Ensemble.of(model)
     inits = np.asarray(init_positions, np.int64).reshape(-1)
-    check_init_positions(store, model.spec, inits)
-    steps = horizon_steps(model, store, horizon)
+    for each in runs.models:
+        each.card.check_fits(store)
+        check_init_positions(store, each.spec, inits)
+    steps = horizon_steps(runs, store, horizon)
     chosen = _sequences(store, sequences)
     of_sequences = chosen if store.meta.sequence_name is not None else None
-    used = model.precision(precision)
+    total = runs.total(members)
+    if interval is not None or spread == "calibrated":
+        calibration = read_calibration(runs) if calibration is None else calibration
+        calibration.check(steps)
+        _check_calibrated(calibration, total, spread)
+        if interval is not None:
+            check_coverage(interval)
+    else:
+        calibration = None
     count = len(chosen) * len(inits)
-    batches = Batches(
-        model, store, count, steps, batch_size=batch_size, precision=used, progress=progress
+    made = Members(
+        runs,
+        store,
+        count,
+        steps,
+        members=members,
+        seed=seed,
+        interval=interval,
+        spread=spread == "calibrated",
+        calibration=calibration,
+        batch_size=batch_size,
+        precision=precision,
+        progress=progress,
     )
-    held = lazy_above is None or 4 * count * steps * int(np.prod(store.shape[1:])) <= lazy_above
-    values = (batches if held else batches.lazily)(of_sequences, inits)
+    made.require(inits)
+    fields = store.shape[1:]
+    held = (
+        lazy_above is None or 4 * count * steps * made.layers * int(np.prod(fields)) <= lazy_above
+    )
+    values: Any = (
+        made(of_sequences, inits)
+        if held
+        else lazily(made, of_sequences, inits, (steps, made.layers), fields)
+    )
+    attrs = provenance(runs, precision)
+    if total is not None:
+        attrs |= {"stforecast_members": total, "stforecast_members_seed": seed}
+        attrs["stforecast_spread"] = spread
+    bounds = None
+    if interval is not None and calibration is not None:
+        bounds = Interval(values[:, :, -2], values[:, :, -1], interval, calibration.method)
+    if calibration is not None:
+        attrs["stforecast_calibration"] = calibration.method
     return build_product(
-        values,
+        values[:, :, 0] if total is None else values[:, :, :total],
         store=store,
         init_positions=inits,
         lead_steps=np.arange(1, steps + 1),
-        attrs=provenance(model, used),
+        attrs=attrs,
         sequences=of_sequences,
+        members=total,
+        interval=bounds,
     )
 
 
-def horizon_steps(model: TrainedModel, store: TensorStore, horizon: int | str | None) -> int:
+def _check_calibrated(calibration: Calibration, total: int | None, spread: str) -> None:
+    if spread == "calibrated" and total is None:
+        raise ConfigError("one forecast has no spread to calibrate; name several runs, or members")
+    if calibration.members != total:
+        told = [
+            f"{count or 1} member{'s' * ((count or 1) > 1)}"
+            for count in (calibration.members, total)
+        ]
+        warnings.warn(
+            f"past errors are of forecasts of {told[0]} and are used for {told[1]}; make them anew "
+            f"with `stforecast calibrate --members {total or 1}`",
+            StForecastWarning,
+            stacklevel=3,
+        )
+
+
+def horizon_steps(
+    model: TrainedModel | Ensemble, store: TensorStore, horizon: int | str | None
+) -> int:
     """The horizon in steps of the record; ConfigError where it is not a whole number of them."""
     if horizon is None:
         return model.spec.horizon
     return store.axis.step.steps(horizon, "the horizon")
 
 
-def provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
-    """Attributes of a forecast: which run and model made it, from what, how."""
+def provenance(runs: Ensemble, precision: Precision) -> dict[str, Any]:
+    """Attributes of a forecast: which runs and models made it, from what, how."""
+    each = [_provenance(model, model.precision(precision)) for model in runs.models]
+    if len(each) == 1:
+        return each[0]
+    attrs = dict(each[0])
+    # what differs from run to run stands in a list, but for periods: references learn from one
+    for name in attrs:
+        if name.endswith(("_period", "_sequences")):
+            continue
+        values = [other.get(name) for other in each]
+        if name.startswith("stforecast_") and any(value != values[0] for value in values):
+            attrs[name] = json.dumps(values, default=str)
+    systems = dict.fromkeys(
+        variant_name(model.card.model.name, model.card.model.settings) for model in runs.models
+    )
+    named = ", ".join(model.card.name for model in runs.models)
+    return attrs | {
+        "source": f"stforecast {__version__}, model {', '.join(systems)}, runs {named}",
+        "history": history_line(f"forecast by runs {named}"),
+        "references": "; ".join(f"{name}: {paper(name)}" for name in systems),
+        "stforecast_run": runs.name,
+        "stforecast_history": runs.spec.history,
+        names.VALUE_RANGES: attrs[names.VALUE_RANGES],
+    }
+
+
+def _provenance(model: TrainedModel, precision: str) -> dict[str, Any]:
     card = model.card
     name = variant_name(card.model.name, card.model.settings)
     settings = json.dumps(card.model.settings)

@@ -17,6 +17,7 @@ from stforecast.models import Forecaster, SampleShape, create_model
 from stforecast.options import CovariateOptions
 from stforecast.options.covariates import moved
 from stforecast.windows.covariates import Given
+from stforecast.windows.noise import Noise
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.transform import Transform
 
@@ -51,6 +52,12 @@ class TrainedModel:
         """
         spec = replace(self.spec, covariates=tuple(moved(self.spec.covariates, covariates)))
         return replace(self, spec=spec, given=(*self.given, *given))
+
+    @property
+    def noise(self) -> Noise | None:
+        """What it is told so that its forecasts differ; None where it gives but one."""
+        noise = self.card.noise
+        return None if noise is None else Noise(noise.uniform, noise.local)
 
     def precision(self, asked: Precision = "auto") -> Literal["float32", "bf16", "float16"]:
         """The precision of a forecast: on a GPU that of the training, elsewhere float32.

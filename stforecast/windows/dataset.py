@@ -35,6 +35,8 @@ class Batch:
     lags:
         (B, G, T + T', C, H, W) likewise: for each lag, the frame so long before each time of the
         window, NaN where it is absent; None without lags.
+    noise:
+        (B, Z, H, W) standard normal, see :mod:`stforecast.windows.noise`; None without.
     """
 
     history: Tensor
@@ -42,6 +44,7 @@ class Batch:
     covariates: Covariates | None
     index: Tensor
     lags: Tensor | None = None
+    noise: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.history)
@@ -60,6 +63,10 @@ class Batch:
         """The batch on another device; without waiting for it, by default, if it is pinned."""
         no_wait = self.history.is_pinned() if non_blocking is None else non_blocking
         return self._map(lambda tensor: tensor.to(device, non_blocking=no_wait))
+
+    def repeated(self, times: int) -> "Batch":
+        """Each sample so many times, one after the other."""
+        return self._map(lambda tensor: tensor.repeat_interleave(times, dim=0))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory, from which copies to a GPU overlap with its work."""
@@ -83,6 +90,7 @@ class Batch:
             covariates=covariates,
             index=change(self.index),
             lags=maybe(self.lags),
+            noise=maybe(self.noise),
         )
 
 

@@ -142,7 +142,7 @@ class Transform(nn.Module):
 
         The lagged frames, encoded alike, are the last future channels: for each lag C values and a
         mask, 1 in cells where all of them are known. Other future covariates, which may be the same
-        in all cells, come before them.
+        in all cells, come before them. Noise makes the last static channels.
         """
         covariates = batch.covariates
         normalised, mask, state = self.encode(batch.history)
@@ -155,6 +155,11 @@ class Transform(nn.Module):
             lagged = self._lagged(batch.lags, state)
             future = _joined(covariates.future, lagged)
             covariates = replace(covariates, future=future)
+        if batch.noise is not None:
+            covariates = covariates or Covariates()
+            told = covariates.static
+            noise = batch.noise if told is None else torch.cat([told, batch.noise], dim=1)
+            covariates = replace(covariates, static=noise)
         return normalised, covariates, state
 
     def _lagged(self, lags: Tensor, state: TransformState) -> Tensor:

@@ -1,14 +1,14 @@
 """Run folders without any training: a small model with weights drawn at random."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
-from stforecast.card import ModelCard, RunCard, TrainingCard
+from stforecast.card import ModelCard, NoiseCard, RunCard, TrainingCard
 from stforecast.forecast import TrainedModel, load_trained
 from stforecast.models import create_model
 from stforecast.options import SplitOptions, WindowOptions
@@ -34,6 +34,8 @@ def make_run(
     model: str = "simvp",
     split: SplitOptions | None = None,
     precision: str = "float32",
+    seed: int = 0,
+    noise: NoiseCard | None = None,
 ) -> Path:
     """A run's folder as training leaves it."""
     options = WindowOptions(
@@ -48,7 +50,10 @@ def make_run(
     spec = learn_covariates(spec, store, splits)
     statistics = compute_statistics(store, spec, splits)
     shape = sample_shape(store, spec, statistics.missing)
-    torch.manual_seed(0)
+    if noise is not None:
+        more = shape.static_channels + noise.uniform + noise.local
+        shape = replace(shape, static_channels=more)
+    torch.manual_seed(seed)
     system = create_model(model, shape, **(SMALL if model == "simvp" else {}))
     sequences = splits.sequences
     card = RunCard(
@@ -65,7 +70,8 @@ def make_run(
         splits=splits.dates(store.axis),
         sequences=None if sequences is None else {k: tuple(v) for k, v in sequences.items()},
         statistics=statistics.to_json(),
-        seed=0,
+        seed=seed,
+        noise=noise,
         precision=precision,
         device="cpu",
         training=TrainingCard(budget={"max_epochs": 1}, batch_size=4, samples=10, finished=True),

@@ -219,7 +219,7 @@ def test_lazy_forecasts_are_the_same(
     inits = np.arange(8, 20)
     held = predict(model, store, inits, sequences=chosen, lazy_above=10**9)
     assert held["v0"].chunks is None
-    monkeypatch.setattr("stforecast.forecast.batches._BLOCK", block)
+    monkeypatch.setattr("stforecast.forecast.blocks._BLOCK", block)
     seen: list[tuple[int, int]] = []
     lazy = predict(
         model,

@@ -1,0 +1,269 @@
+"""Intervals of stated coverage, and spreads of the size of the error, from forecasts of the past.
+
+Split conformal prediction (Vovk, Gammerman and Shafer 2005; Lei et al. 2018): the errors of
+forecasts that the model did not learn from say how far the next ones will err. Errors are signed,
+so that intervals need not be symmetric, and are told apart by lead time, variable, cell and how
+high the forecast is (Mondrian classes): each cell has classes between quantiles of its own
+forecasts. Cells whose errors are of like size share their classes, scaled by that size, where
+forecasts are too few for one cell alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stforecast.errors import ConfigError
+
+Floats = NDArray[np.float32]
+
+# Coverages whose intervals are kept; between them they are interpolated.
+COVERAGES: Final = np.round(
+    np.concatenate([np.arange(0.1, 0.95, 0.05), np.arange(0.95, 0.995, 0.01)]), 3
+)
+# Coverages that are tried where a variable has bounds.
+_TRIED: Final = np.round(
+    np.concatenate([np.arange(0.02, 0.9, 0.02), np.arange(0.9, 0.999, 0.005)]), 3
+)
+# Forecasts of a cell that a further class takes, classes at most, errors of one class of a group of
+# cells, and groups at most. Chosen on TaxiNYC, on halves of a validation month and on an earlier
+# year: with fewer errors to a class intervals cover too little, with one class they are wider.
+_PER_CLASS = 150
+_CLASSES = 5
+_ERRORS = 150
+_GROUPS = 256
+# Where members hardly differ, a factor would make noise of rounding errors.
+_LARGEST_FACTOR = 20.0
+
+
+class Bounds(NamedTuple):
+    """Physical bounds of each value, of the shape of what they are bounds of."""
+
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What past errors say, for L lead times and C variables on a grid.
+
+    edges: (N - 1, L, C, H, W), forecasts between the N classes of each cell. scale: (L, C, H, W),
+    mean absolute error. group: (L, C, H, W), which of G groups a cell is in. ends: (4, Q, L, C, G,
+    N), error ÷ scale at the lower and the upper end of intervals of :data:`COVERAGES`, and at each
+    end where all that may be missed is missed there. factor: (L, C, G, N), by how much the members
+    of an ensemble are to be drawn apart from their mean; ones without members. minimum, maximum:
+    (C,), bounds of the variables.
+    """
+
+    edges: Floats
+    scale: Floats
+    group: NDArray[np.int32]
+    ends: Floats
+    factor: Floats
+    minimum: Floats
+    maximum: Floats
+
+    @property
+    def lead_times(self) -> int:
+        """How many lead times there are tables for."""
+        return int(self.scale.shape[0])
+
+    def bounds(self, forecast: Floats, coverage: float) -> Bounds:
+        """The interval of each forecast (..., L', C, H, W), L' of the L lead times.
+
+        Both ends miss equally often. Where the lower one lies below the variable's minimum nothing
+        can fall short of it, and all that may be missed is missed above; likewise at the maximum.
+        ConfigError for a coverage that the tables do not reach.
+        """
+        check_coverage(coverage)
+        at = float(np.interp(coverage, COVERAGES, np.arange(COVERAGES.size)))
+        below = min(int(at), COVERAGES.size - 2)
+        share = at - below
+        ends = (1 - share) * self.ends[:, below] + share * self.ends[:, below + 1]
+        place = self._classes(forecast)
+        scale = self.scale[: forecast.shape[-4]]
+        low, high = (bound[:, None, None] for bound in (self.minimum, self.maximum))
+        lower, upper = _interval(forecast, scale, [end[place] for end in ends], low, high)
+        return Bounds(*(end.astype(np.float32) for end in (lower, upper)))
+
+    def factors(self, forecast: Floats) -> Floats:
+        """The factor of the members around their mean (..., L', C, H, W), of the same shape."""
+        return self.factor[self._classes(forecast)]
+
+    def _classes(self, forecast: Floats) -> tuple[NDArray[np.intp], ...]:
+        """Where in tables (L, C, G, N) each forecast finds its own."""
+        leads, channels = forecast.shape[-4:-2]
+        edges, group = self.edges[:, :leads], self.group[:leads]
+        which = np.zeros(forecast.shape, np.intp)
+        for edge in edges:
+            which += forecast > edge
+        lead = np.arange(leads)[:, None, None, None]
+        channel = np.arange(channels)[:, None, None]
+        parts = np.broadcast_arrays(lead, channel, group, which)
+        return tuple(np.asarray(part, np.intp) for part in parts)
+
+
+def check_coverage(coverage: float) -> None:
+    """ConfigError for a coverage that no tables reach."""
+    if not COVERAGES[0] <= coverage <= COVERAGES[-1]:
+        raise ConfigError(
+            f"an interval of coverage {coverage:g} cannot be given; choose one from "
+            f"{COVERAGES[0]:g} to {COVERAGES[-1]:g}"
+        )
+
+
+def make_tables(
+    mean: Floats,
+    truth: Floats,
+    variance: Floats | None = None,
+    minimum: Sequence[float | None] | None = None,
+    maximum: Sequence[float | None] | None = None,
+) -> Tables:
+    """Tables from forecasts (I, L, C, H, W) and what was observed, NaN where nothing was.
+
+    Args:
+        mean: the forecasts, of an ensemble its mean.
+        truth: of the same shape.
+        variance: of the members, unbiased, times (M + 1) / M: what the squared error of their mean
+            would be, were observations one member more (Fortin et al. 2014). None without members.
+        minimum, maximum: bounds (C,) of the variables; None for one or for all without.
+    """
+    windows, leads, channels, height, width = mean.shape
+    cells = height * width
+    classes = int(np.clip(windows // _PER_CLASS, 1, _CLASSES))
+    groups = int(np.clip(windows * cells // (_ERRORS * classes), 1, min(cells, _GROUPS)))
+    edges = np.zeros((classes - 1, leads, channels, cells), np.float32)
+    scale = np.zeros((leads, channels, cells), np.float32)
+    group = np.zeros((leads, channels, cells), np.int32)
+    ends = np.zeros((4, COVERAGES.size, leads, channels, groups, classes), np.float32)
+    low, high = _bounds(minimum, channels, -np.inf), _bounds(maximum, channels, np.inf)
+    factor = np.ones((leads, channels, groups, classes), np.float32)
+    for lead in range(leads):
+        for channel in range(channels):
+            at = (lead, channel)
+            x, y = (item[:, lead, channel].reshape(windows, cells) for item in (mean, truth))
+            error = np.where(np.isfinite(x), y, np.nan) - x
+            known = np.isfinite(error)
+            edges[:, *at], which = _classify(x, known, classes)
+            scale[at] = _sizes(error, known)
+            group[at] = _alike(scale[at], groups)
+            place = group[at] * classes + which
+            order = np.argsort(place[known], kind="stable")
+            limits = np.searchsorted(place[known][order], np.arange(groups * classes + 1))
+            x, error, size = (
+                np.broadcast_to(item, known.shape)[known][order] for item in (x, error, scale[at])
+            )
+            spread = None
+            if variance is not None:
+                spread = variance[:, lead, channel].reshape(windows, cells)[known][order]
+            for number in range(groups * classes):
+                part = slice(limits[number], limits[number + 1])
+                to = (*at, *divmod(number, classes))
+                ends[:, :, *to] = _ends(
+                    x[part], error[part], size[part], low[channel], high[channel]
+                )
+                if spread is not None:
+                    factor[to] = _factor(error[part], spread[part])
+    fields = (leads, channels, height, width)
+    return Tables(
+        edges.reshape(classes - 1, *fields),
+        scale.reshape(fields),
+        group.reshape(fields),
+        ends,
+        factor,
+        low,
+        high,
+    )
+
+
+def _classify(x: Floats, known: NDArray[np.bool_], classes: int) -> tuple[Floats, NDArray[np.intp]]:
+    """Edges (N - 1, cells) between classes of as many forecasts each, and the classes of `x`."""
+    if classes == 1:
+        return np.zeros((0, x.shape[1]), np.float32), np.zeros(x.shape, np.intp)
+    filled = np.where(known, x, np.nan)
+    filled[:, ~known.any(axis=0)] = 0.0
+    edges = np.nanquantile(filled, np.arange(1, classes) / classes, axis=0).astype(np.float32)
+    which = np.zeros(x.shape, np.intp)
+    for edge in edges:
+        which += x > edge
+    return edges, which
+
+
+def _sizes(error: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Mean absolute error of each cell; never zero, so that errors can be divided by it."""
+    count = known.sum(axis=0)
+    size = np.where(known, np.abs(error), 0.0).sum(axis=0) / np.maximum(count, 1)
+    least = max(1e-6 * float(size.max(initial=0.0)), 1e-30)
+    found: Floats = np.maximum(size, least).astype(np.float32)
+    return found
+
+
+def _alike(scale: Floats, groups: int) -> NDArray[np.int32]:
+    """The group of each cell: neighbours in the order of their errors are together."""
+    rank = np.empty(scale.size, np.int64)
+    rank[np.argsort(scale, kind="stable")] = np.arange(scale.size)
+    return (rank * groups // scale.size).astype(np.int32)
+
+
+def _ends(x: Floats, error: Floats, size: Floats, low: Any, high: Any) -> Floats:
+    """Ends (4, Q) of the errors of one class, see :class:`Tables`."""
+    if error.size == 0:
+        return np.zeros((4, COVERAGES.size), np.float32)
+    ordered = np.sort(error / size)
+    if not (np.isfinite(low) or np.isfinite(high)):
+        return _quantiles(ordered, COVERAGES)
+    # What the bounds cut off counts too: the narrowest intervals that cover enough of the class.
+    tried = _quantiles(ordered, _TRIED)
+    lower, upper = _interval(x, size, list(tried[..., None]), low, high)
+    truth = x + error
+    slack = 1e-5 * (np.abs(truth) + size)  # of float32, where an error is an end itself
+    inside = ((truth >= lower - slack) & (truth <= upper + slack)).sum(axis=1)
+    enough = np.minimum(np.ceil((error.size + 1) * COVERAGES), error.size)
+    reached = np.maximum.accumulate(inside)
+    chosen = np.minimum(np.searchsorted(reached, enough), _TRIED.size - 1)
+    found: Floats = tried[:, chosen]
+    return found
+
+
+def _quantiles(ordered: Floats, coverages: NDArray[np.float64]) -> Floats:
+    """Ends (4, len(coverages)) of sorted errors, each an order statistic: at least what is asked.
+
+    With n errors the one at ``ceil((n + 1) p)`` bounds the next error with probability p.
+    """
+    count = ordered.size
+    missed = 1 - coverages
+    # rounded, as a level such as 1 - 0.95 is a hair too large
+    below = [np.floor(np.round((count + 1) * level, 6)) for level in (missed / 2, missed)]
+    above = [np.ceil(np.round((count + 1) * level, 6)) for level in (1 - missed / 2, coverages)]
+    ranks = np.stack([below[0], above[0], below[1], above[1]]).astype(np.int64) - 1
+    found: Floats = ordered[np.clip(ranks, 0, count - 1)]
+    return found
+
+
+def _interval(
+    x: Floats, scale: Floats, ends: Sequence[Floats], low: Any, high: Any
+) -> tuple[Floats, Floats]:
+    """Lower and upper bounds, within `low` and `high`, and one-sided where one of them is met."""
+    lower, upper, lower_only, upper_only = (x + scale * end for end in ends)
+    at_low = lower <= low
+    at_high = ~at_low & (upper >= high)
+    lower = np.where(at_high, lower_only, lower)
+    upper = np.where(at_low, upper_only, upper)
+    ordered = np.minimum(lower, upper), np.maximum(lower, upper)
+    return np.clip(ordered[0], low, high), np.clip(ordered[1], low, high)
+
+
+def _factor(errors: Floats, variances: Floats) -> float:
+    """Root of mean squared error ÷ mean variance; 1 where there is neither."""
+    error = float(np.square(errors, dtype=np.float64).sum())
+    spread = float(variances.sum(dtype=np.float64))
+    if spread <= 0 or errors.size == 0:
+        return 1.0
+    return float(min(np.sqrt(error / spread), _LARGEST_FACTOR))
+
+
+def _bounds(values: Sequence[float | None] | None, channels: int, default: float) -> Floats:
+    given = values if values is not None else [None] * channels
+    return np.asarray([default if value is None else value for value in given], np.float32)

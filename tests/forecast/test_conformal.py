@@ -1,0 +1,113 @@
+"""Intervals from past errors cover what they say; spreads become those of the errors."""
+
+import numpy as np
+import pytest
+
+from stforecast.errors import ConfigError
+from stforecast.forecast.conformal import make_tables
+
+Floats = np.ndarray
+
+
+def forecasts(windows: int, seed: int, cells: int = 6) -> tuple[Floats, Floats]:
+    """Forecasts (I, 2, 1, 1, cells) with errors that grow with cell, lead and forecast."""
+    random = np.random.default_rng(seed)
+    mean = random.gamma(2.0, 10.0, (windows, 2, 1, 1, cells)).astype(np.float32)
+    size = (1 + np.arange(cells)) * np.array([1.0, 2.0])[:, None, None, None] * np.sqrt(mean)
+    skewed = random.gamma(1.5, 1.0, mean.shape) - 1.5
+    return mean, (mean + size * skewed).astype(np.float32)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize("windows", [40, 600])
+def test_coverage(windows: int, coverage: float) -> None:
+    tables = make_tables(*forecasts(windows, 0))
+    mean, truth = forecasts(4000, 1)
+    lower, upper = tables.bounds(mean, coverage)
+    inside = (truth >= lower) & (truth <= upper)
+    slack = 0.03 if windows == 600 else 0.08
+    np.testing.assert_allclose(inside.mean(axis=(0, 2, 3, 4)), coverage, atol=slack)
+    if windows == 600:
+        np.testing.assert_allclose(inside.mean(axis=(0, 1, 2, 3)), coverage, atol=0.05)
+        # both ends miss equally often
+        np.testing.assert_allclose((truth < lower).mean(), (1 - coverage) / 2, atol=0.02)
+        width = upper - lower
+        high = mean > np.median(mean)
+        assert width[high].mean() > 1.3 * width[~high].mean()
+
+
+def test_by_hand() -> None:
+    """Errors -1 … 99 of one cell: order statistics, each one further out than its level."""
+    mean = np.zeros((99, 1, 1, 1, 1), np.float32)
+    truth = np.arange(1, 100, dtype=np.float32).reshape(mean.shape) - 50
+    tables = make_tables(mean, truth)
+    lower, upper = tables.bounds(mean[:1], 0.9)
+    # (n + 1) p is 5 and 95: the fifth and the ninety-fifth error
+    assert (lower.item(), upper.item()) == pytest.approx((-45, 45), rel=1e-5)
+    assert tables.scale.item() == pytest.approx(np.abs(truth).mean())
+    assert tables.lead_times == 1
+
+
+def test_at_a_minimum_all_is_missed_above() -> None:
+    mean, truth = forecasts(600, 0)
+    truth = np.maximum(truth, 0)
+    tables = make_tables(mean, truth, minimum=[0.0])
+    unbounded = make_tables(mean, truth)
+    mirrored = make_tables(-mean, -truth, maximum=[0.0])
+    mean, truth = forecasts(4000, 1)
+    truth = np.maximum(truth, 0)
+    lower, upper = tables.bounds(mean, 0.9)
+    assert lower.min() == 0
+    inside = ((truth >= lower) & (truth <= upper)).mean()
+    assert 0.88 < inside < 0.93
+    assert upper.mean() < unbounded.bounds(mean, 0.9).upper.mean()
+    turned = mirrored.bounds(-mean, 0.9)
+    np.testing.assert_allclose(turned.lower, -upper, rtol=1e-3, atol=1e-3)
+
+
+def test_missing_cells_and_perfect_ones() -> None:
+    mean, truth = forecasts(100, 0)
+    mean[..., 0] = np.nan
+    truth[..., 1] = np.nan
+    truth[..., 2] = mean[..., 2]
+    tables = make_tables(mean, truth)
+    lower, upper = tables.bounds(mean, 0.9)
+    assert np.isnan(lower[..., 0]).all()
+    assert np.isfinite(upper[..., 1:]).all()
+    assert (upper >= lower)[..., 1:].all()
+    np.testing.assert_allclose(upper[..., 2], mean[..., 2], rtol=1e-4)
+
+
+def test_spread_becomes_that_of_the_errors() -> None:
+    random = np.random.default_rng(0)
+    members, windows = 5, 400
+
+    def drawn(seed: int) -> tuple[Floats, Floats]:
+        centre = np.random.default_rng(seed).normal(size=(windows, 1, 1, 2, 2))
+        truth = centre + 2 * np.random.default_rng(seed + 1).normal(size=centre.shape)
+        values = centre[:, :, None] + 0.5 * random.normal(size=(windows, 1, members, 1, 2, 2))
+        return values.astype(np.float32), truth.astype(np.float32)
+
+    values, truth = drawn(1)
+    variance = values.var(axis=2, ddof=1) * (members + 1) / members
+    tables = make_tables(values.mean(axis=2), truth, variance)
+    values, truth = drawn(3)
+    mean = values.mean(axis=2)
+    wide = mean[:, :, None] + tables.factors(mean)[:, :, None] * (values - mean[:, :, None])
+    variance = wide.var(axis=2, ddof=1) * (members + 1) / members
+    assert np.sqrt(variance.mean() / np.square(truth - mean).mean()) == pytest.approx(1, abs=0.05)
+    np.testing.assert_allclose(wide.mean(axis=2), mean, atol=1e-5)
+
+
+def test_shorter_forecasts_take_the_first_lead_times() -> None:
+    mean, truth = forecasts(300, 0)
+    tables = make_tables(mean, truth)
+    both, first = tables.bounds(mean, 0.8), tables.bounds(mean[:, :1], 0.8)
+    np.testing.assert_array_equal(both.lower[:, :1], first.lower)
+
+
+def test_coverages_beyond_the_tables() -> None:
+    tables = make_tables(*forecasts(50, 0))
+    for wrong in (0.0, 0.999, 90.0):
+        with pytest.raises(ConfigError, match=r"cannot be given; choose one from 0\.1 to 0\.99"):
+            tables.bounds(forecasts(1, 0)[0], wrong)
