@@ -180,7 +180,11 @@ def _shown(store: TensorStore, sources: Sequence[dict[str, Any]]) -> xr.Dataset:
         "time_name": meta.time_name,
         "time_step": meta.time_step,
         "bounds": {
-            channel.name: {"minimum": channel.minimum, "maximum": channel.maximum}
+            channel.name: {
+                "minimum": channel.minimum,
+                "maximum": channel.maximum,
+                "daylight": channel.daylight,
+            }
             for channel in meta.channels
         },
         "absent": [dates_of(axis, (int(a), int(b))) for a, b in edges.reshape(-1, 2)],

@@ -177,6 +177,8 @@ def channel_text(channel: ChannelMeta) -> str:
         words.append(f"never below {channel.minimum:g}")
     if channel.maximum is not None:
         words.append(f"never above {channel.maximum:g}")
+    if channel.daylight:
+        words.append("zero at night")
     return ", ".join(words)
 
 

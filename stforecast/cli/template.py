@@ -140,7 +140,7 @@ def _plain(options: DataOptions, key: str, example: str, words: str) -> list[str
 
 def _variable(channel: ChannelMeta, record: Record, options: DataOptions) -> list[str]:
     given = (options.variables or {}).get(channel.name)
-    values = {} if given is None else given.model_dump(exclude_none=True)
+    values = {} if given is None else given.model_dump(exclude_defaults=True)
     if record.is_traffic:
         values.setdefault("index", record.channels.index(channel))
         values.setdefault("minimum", 0)

@@ -133,5 +133,10 @@ def channel_meta(choice: Choice, field: xr.DataArray) -> ChannelMeta:
         for key in ("units", "long_name", "standard_name", "cell_methods")
     }
     return ChannelMeta(
-        name=choice.name, minimum=options.minimum, maximum=options.maximum, attrs=attrs, **words
+        name=choice.name,
+        minimum=options.minimum,
+        maximum=options.maximum,
+        daylight=options.daylight,
+        attrs=attrs,
+        **words,
     )

@@ -44,6 +44,11 @@ class VariableOptions(Options):
     long_name: str | None = Field(None, description="words for titles and colour bars")
     minimum: float | None = Field(None, description="no forecast is below this value")
     maximum: float | None = Field(None, description="no forecast is above this value")
+    daylight: bool = Field(
+        False,
+        description="forecasts are 0 where the sun is below the horizon during the whole step that "
+        "ends at their time, as for radiation",
+    )
 
 
 class GridOptions(Options):

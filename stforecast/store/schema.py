@@ -52,6 +52,7 @@ class ChannelMeta(_Meta):
     cell_methods: str | None = None
     minimum: float | None = Field(None, description="no forecast is below this value")
     maximum: float | None = Field(None, description="no forecast is above this value")
+    daylight: bool = Field(False, description="zero while the sun is below the horizon")
     attrs: dict[str, Any] = Field(
         default_factory=dict, description="all attributes of the source's variable"
     )

@@ -1,6 +1,6 @@
 """Samples as batches of tensors, in physical units, NaN where missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stforecast.models import Covariates, SampleShape
-from stforecast.store import TensorStore
+from stforecast.store import ChannelMeta, TensorStore
 from stforecast.windows.covariates import CovariateSet, Kind
+from stforecast.windows.covariates.sky import sky_of
 from stforecast.windows.frames import Frames
 from stforecast.windows.lags import lag_positions
 from stforecast.windows.spec import WindowSpec
@@ -35,6 +36,9 @@ class Batch:
     lags:
         (B, G, T + T', C, H, W) likewise: for each lag, the frame so long before each time of the
         window, NaN where it is absent; None without lags.
+    night:
+        (B, T', 1, H, W), True where no sun shows in the step that ends then; None where no
+        variable asks.
     noise:
         (B, Z, H, W) standard normal, see :mod:`stforecast.windows.noise`; None without.
     """
@@ -45,6 +49,7 @@ class Batch:
     index: Tensor
     lags: Tensor | None = None
     noise: Tensor | None = None
+    night: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.history)
@@ -91,6 +96,7 @@ class Batch:
             index=change(self.index),
             lags=maybe(self.lags),
             noise=maybe(self.noise),
+            night=maybe(self.night),
         )
 
 
@@ -101,12 +107,21 @@ class Surroundings:
     ----------
     spec, frames, covariates:
         The windows, what reads the lagged frames, and the covariates.
+    channels:
+        The variables, of which those of daylight need to know the night.
     """
 
-    def __init__(self, spec: WindowSpec, frames: Frames, covariates: CovariateSet) -> None:
+    def __init__(
+        self,
+        spec: WindowSpec,
+        frames: Frames,
+        covariates: CovariateSet,
+        channels: Sequence[ChannelMeta] = (),
+    ) -> None:
         self.spec = spec
         self.frames = frames
         self.covariates = covariates
+        self._sky = sky_of(frames.store, channels)
 
     def around(
         self,
@@ -126,12 +141,18 @@ class Surroundings:
             positions = lag_positions(self.spec, inits, ahead)
             found = self.frames.gather(sequences, positions.reshape(len(samples), -1))
             lags = found.view(*positions.shape, *found.shape[2:])
+        night = None
+        if self._sky is not None:
+            after = inits[:, None] + ahead + np.arange(1, self.spec.horizon + 1)
+            dark = torch.from_numpy(self._sky.night(after.ravel()))
+            night = dark.view(*after.shape, 1, *dark.shape[1:])
         return Batch(
             history=history,
             target=target,
             covariates=covariates_at(self.covariates, inits, self.frames.shape[2:], ahead),
             index=torch.from_numpy(samples),
             lags=lags,
+            night=night,
         )
 
 
@@ -171,7 +192,9 @@ class WindowDataset(Dataset[Batch]):
         self.spec = spec
         self.target = target
         self.frames = Frames(store, cache_bytes=0) if frames is None else frames
-        self.surroundings = Surroundings(spec, self.frames, CovariateSet.of(spec, store))
+        self.surroundings = Surroundings(
+            spec, self.frames, CovariateSet.of(spec, store), store.meta.channels
+        )
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -32,10 +32,13 @@ class TransformState(NamedTuple):
         (B, 1, C, H, W) physical values that were subtracted, or (C, 1, 1) without departures.
     known:
         (B, 1, C, H, W): False where the whole history of a cell is missing, and so its forecast.
+    night:
+        (B, T', 1, H, W): True where variables of daylight are zero; None where there are none.
     """
 
     reference: Tensor
     known: Tensor
+    night: Tensor | None = None
 
 
 class Encoded(NamedTuple):
@@ -73,6 +76,8 @@ class Transform(nn.Module):
         Bounds (C,) in physical units; None for a channel or for all without.
     scaling, together:
         As of :func:`stforecast.windows.scaling.offset_and_scale`.
+    daylight:
+        Which channels (C,) are zero at night; none by default.
     """
 
     mean: Tensor
@@ -82,6 +87,7 @@ class Transform(nn.Module):
     minimum: Tensor
     maximum: Tensor
     masked: Tensor
+    daylight: Tensor
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class Transform(nn.Module):
         maximum: Sequence[float | None] | None = None,
         scaling: Scaling = "standard",
         together: bool = False,
+        daylight: Sequence[bool] | None = None,
     ) -> None:
         super().__init__()
         self.departure = departure
@@ -104,6 +111,8 @@ class Transform(nn.Module):
         self._keep("filling", mean if departure == "none" else np.zeros(channels))
         self._keep("minimum", _bounds(minimum, channels, -np.inf))
         self._keep("maximum", _bounds(maximum, channels, np.inf))
+        shone = torch.tensor(list(daylight) if daylight is not None else [False] * channels)
+        self.register_buffer("daylight", shone[:, None, None], persistent=False)
         masked = torch.from_numpy(np.flatnonzero(statistics.missing))
         self.register_buffer("masked", masked, persistent=False)
         self.mask_channels = len(masked)
@@ -115,7 +124,16 @@ class Transform(nn.Module):
         """The transform of a run that is being trained on ``channels``."""
         minimum = [channel.minimum for channel in channels]
         maximum = [channel.maximum for channel in channels]
-        return cls(statistics, spec.departure, minimum, maximum, spec.scaling, spec.scale_together)
+        daylight = [channel.daylight for channel in channels]
+        return cls(
+            statistics,
+            spec.departure,
+            minimum,
+            maximum,
+            spec.scaling,
+            spec.scale_together,
+            daylight,
+        )
 
     @classmethod
     def from_card(cls, card: RunCard) -> "Transform":
@@ -146,6 +164,7 @@ class Transform(nn.Module):
         """
         covariates = batch.covariates
         normalised, mask, state = self.encode(batch.history)
+        state = state._replace(night=batch.night)
         if mask is not None:
             covariates = covariates or Covariates()
             past = mask if covariates.past is None else torch.cat([covariates.past, mask], dim=2)
@@ -186,14 +205,19 @@ class Transform(nn.Module):
     def decode(self, prediction: Tensor, state: TransformState) -> Tensor:
         """Physical float32 values of a normalised prediction (B, [M,] T', C, H, W).
 
-        Within each channel's bounds, NaN where the whole history of the cell is missing.
+        Within each channel's bounds, zero by night for those of daylight, and NaN where the whole
+        history of the cell is missing.
         """
-        reference, known = state
+        reference, known, night = state
         if prediction.ndim == 6:  # members
             known = known.unsqueeze(1)
             reference = reference if self.departure == "none" else reference.unsqueeze(1)
+            night = None if night is None else night.unsqueeze(1)
         physical = prediction.float() * self.scale + reference
-        return torch.where(known, physical.clamp(self.minimum, self.maximum), torch.nan)
+        physical = physical.clamp(self.minimum, self.maximum)
+        if night is not None:
+            physical = torch.where(night & self.daylight, 0.0, physical)
+        return torch.where(known, physical, torch.nan)
 
     def _reference(self, history: Tensor, valid: Tensor) -> Tensor:
         """Values that are subtracted from history and target."""

@@ -1,12 +1,13 @@
 """Where the sun stands over each cell."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from stforecast.errors import ConfigError
 from stforecast.options.covariates import SunCovariate
-from stforecast.store import TensorStore
+from stforecast.store import ChannelMeta, TensorStore
 from stforecast.sun import irradiance, is_night, sine_of_elevation, upwards
 from stforecast.windows.covariates.base import Floats, Positions, Setting
 from stforecast.windows.covariates.clock import RecordClock
@@ -32,6 +33,14 @@ class SunCovariates:
         """Values (n, K, H, W), see :class:`base.Covariate`."""
         made = {"elevation": self._sky.elevation, "irradiance": self._sky.irradiance}
         return np.stack([made[field](positions) for field in self._fields], axis=1)
+
+
+def sky_of(store: TensorStore, channels: Sequence[ChannelMeta]) -> "Sky | None":
+    """The sun over a record, where a variable is zero without it; ConfigError without a place."""
+    of_daylight = next((channel for channel in channels if channel.daylight), None)
+    if of_daylight is None:
+        return None
+    return Sky(store, f"data.variables.{of_daylight.name}.daylight")
 
 
 class Sky:
