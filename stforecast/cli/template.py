@@ -243,6 +243,9 @@ def _windows_section(windows: WindowSpec, record: Record) -> str:
             "  # what else the model is told of each valid time, in the clock of the stamps",
             "  covariates:",
             f"    - calendar: [{', '.join(fields)}]",
+            "    # - holidays: US                # of a country; {country: US, subdivision: NY}",
+            "    # - sun: elevation              # of the sun over each cell",
+            "    # - {file: weather.csv, columns: [rain]}   # your own; known: future for plans",
         ]
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from stforecast.forecast.batches import Batches
 from stforecast.forecast.ensemble import Ensemble
 from stforecast.forecast.trained import Precision
 from stforecast.store import TensorStore
+from stforecast.windows.covariates.sky import sky_of
 
 if TYPE_CHECKING:
     from stforecast.forecast.calibration import Calibration
@@ -76,6 +77,9 @@ class Members:
             )
         ]
 
+        self._sky = sky_of(store, ensemble.card.channels)
+        self._daylight = np.array([channel.daylight for channel in ensemble.card.channels])
+
     def require(self, inits: Positions) -> None:
         """DataError where a covariate ends before the forecasts do."""
         for batches in self._batches:
@@ -108,8 +112,19 @@ class Members:
             low, high = (bound[:, None, None] for bound in (tables.minimum, tables.maximum))
             members = np.clip(apart, low, high)
         if self._interval is None:
-            return members
+            return self._darkened(members, inits)
         bounds = np.stack(tables.bounds(mean, self._interval), axis=1)
         if sequences is not None:  # (I, 2, S, L, …)
             bounds = np.moveaxis(bounds, 2, 3)
-        return np.concatenate([members, np.moveaxis(bounds, 1, 2)], axis=2)
+        layers = np.concatenate([members, np.moveaxis(bounds, 1, 2)], axis=2)
+        return self._darkened(layers, inits)
+
+    def _darkened(self, layers: Floats, inits: Positions) -> Floats:
+        """The same (I, L, M[, S], C, H, W), with no past error where no sun shines."""
+        if self._sky is None:
+            return layers
+        valid = np.asarray(inits)[:, None] + np.arange(1, layers.shape[1] + 1)
+        night = self._sky.night(valid.ravel())
+        between = [1] * (layers.ndim - 4)
+        night = night.reshape(*valid.shape, *between, *night.shape[1:])
+        return np.where(night & self._daylight[:, None, None], np.float32(0), layers)

@@ -40,5 +40,7 @@ class WindowOptions(Options):
         "not there",
     )
     covariates: list[CovariateOptions] = Field(
-        default_factory=list, description="what else the model is told, such as {calendar: [hour]}"
+        default_factory=list,
+        description="what else the model is told: calendar, holidays, sun, grid, and files of your "
+        "own (docs/covariates.md)",
     )

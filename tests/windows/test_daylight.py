@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stforecast.errors import ConfigError
-from stforecast.forecast import predict
+from stforecast.forecast import Ensemble, calibrate, predict
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.sun import days_since_2000, is_night, upwards
 from stforecast.windows import Frames, WindowDataset, WindowSpec, compute_statistics
@@ -74,6 +74,20 @@ def test_forecasts_are_zero_at_night_however_far_they_go(tmp_path: Path) -> None
     assert (product["v0"].values[0][dark] == 0).all()
     assert (product["v0"].values[0][~dark] != 0).all()
     assert (product["v1"].values != 0).all()
+
+
+def test_bounds_and_spread_members_are_dark_too(tmp_path: Path) -> None:
+    store = radiation(make_store(400, channels=2))
+    runs = Ensemble([make_trained(tmp_path / str(seed), store, seed=seed) for seed in (0, 1)])
+    product = predict(
+        runs, store, [330], interval=0.9, spread="calibrated", calibration=calibrate(runs, store)
+    )
+    dark = night(store, np.arange(331, 334))
+    assert dark.any()
+    for name in ("v0_lower", "v0_upper"):
+        assert (product[name].values[0][dark] == 0).all()
+    assert (product["v0"].isel(init_time=0).transpose("member", ...).values[:, dark] == 0).all()
+    assert (product["v1_upper"].values[0][dark] != 0).all()
 
 
 def test_daylight_needs_a_place() -> None:
