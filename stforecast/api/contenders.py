@@ -9,11 +9,10 @@ from stforecast.comparison import (
     ablated_settings,
 )
 from stforecast.comparison.ablation import LAYOUT
-from stforecast.comparison.settings import carried_over
-from stforecast.config import Change, Experiment
+from stforecast.config import Change, Experiment, carried_section
 from stforecast.errors import ConfigError
 from stforecast.models import variants
-from stforecast.models.registry import REGISTRY, complete_settings
+from stforecast.models.registry import REGISTRY, carried_over, complete_settings
 from stforecast.models.settings import suggestion
 from stforecast.options import ComparedOptions, ModelOptions
 
@@ -95,7 +94,10 @@ def _change(name: str, entry: ComparedOptions, preset: str | None) -> Change:
             raise ConfigError(
                 "--set model.name has no place in a comparison; say which models with --models"
             )
-        model = {"preset": preset} if preset is not None else carried_over(own, name)
+        if preset is not None:
+            model = {"preset": preset}
+        else:
+            model = carried_section(own, name, carried_over)
         for keys in overridden:
             if keys[0] == "model" and len(keys) > 1:  # said of every model
                 model[keys[1]] = own[keys[1]]

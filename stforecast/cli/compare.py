@@ -9,7 +9,7 @@ import click
 from stforecast.cli.options import experiment_options, store_option, talk_options
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.session import Session
-from stforecast.cli.study import Study, name_of_store, open_store, open_study
+from stforecast.cli.study import Study, carried_over, name_of_store, open_store, open_study
 from stforecast.config import Change, Experiment, load_experiment
 from stforecast.config.outputs import ABLATION, COMPARISON
 from stforecast.errors import ConfigError, RunError
@@ -96,7 +96,10 @@ def command(
     )
 
     def load(change: Change) -> Experiment:
-        return load_experiment(config, overrides, own_data=own_data, change=change).experiment
+        loaded = load_experiment(
+            config, overrides, own_data=own_data, change=change, carry=carried_over
+        )
+        return loaded.experiment
 
     asked: Any = (study.experiment, load, partial(_described, study), _listed(models), preset)
     if ablation:

@@ -15,7 +15,7 @@ from stforecast.cli.costs import (
 )
 from stforecast.cli.options import experiment_options, talk_options
 from stforecast.cli.session import Session
-from stforecast.cli.study import Study, open_study
+from stforecast.cli.study import Study, carried_over, open_study
 from stforecast.config import Experiment, load_experiment
 from stforecast.config.presets import model_presets
 from stforecast.errors import ConfigError, StForecastWarning
@@ -132,7 +132,8 @@ def _settings(
         with warnings.catch_warnings():
             # that settings of the experiment's own system are left out is what the list tells
             warnings.simplefilter("ignore", StForecastWarning)
-            experiment = load_experiment(config, (*overrides, f"model.name={name}")).experiment
+            named = (*overrides, f"model.name={name}")
+            experiment = load_experiment(config, named, carry=carried_over).experiment
         settings = experiment.model.settings
         complete_settings(name, settings)
     except ConfigError:  # settings of another variant

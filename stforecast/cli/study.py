@@ -1,6 +1,7 @@
 """Which experiment a command works on, and where its inputs and outputs lie."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def open_study(
     `own_data` names data of the user's that is not in an experiment file: the demo is nothing to
     it. `files` and `store` take the place of the experiment's.
     """
-    loaded = load_experiment(config, overrides, own_data=own_data)
+    loaded = load_experiment(config, overrides, own_data=own_data, carry=carried_over)
     flags = f" -c {shlex.quote(config)}" if config else ""
     if loaded.is_demo or (loaded.source is None and (files or store is not None)):
         session.say(loaded.origin)
@@ -86,6 +87,13 @@ def open_study(
         flags=flags,
         run_flags=run_flags,
     )
+
+
+def carried_over(own: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Which settings of the experiment's model hold for another one; loads torch when asked."""
+    from stforecast.models import registry
+
+    return registry.carried_over(own, name)
 
 
 def study_of_run(

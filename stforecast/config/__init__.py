@@ -9,6 +9,7 @@ from stforecast.config.load import (
     load_experiment,
     safe_name,
 )
+from stforecast.config.other_model import carried_section
 from stforecast.config.presets import experiment_preset, experiment_presets, model_presets
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Change",
     "Experiment",
     "LoadedExperiment",
+    "carried_section",
     "experiment_of",
     "experiment_preset",
     "experiment_presets",

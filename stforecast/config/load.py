@@ -1,7 +1,6 @@
 """Find, read and resolve an experiment: file, overrides, presets, paths."""
 
 import copy
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stforecast.config.experiment import Experiment
+from stforecast.config.other_model import Carry, name_other_model, nothing
 from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.config.overrides import apply_override, parse_override
 from stforecast.config.presets import (
@@ -17,12 +17,11 @@ from stforecast.config.presets import (
     experiment_preset,
     experiment_presets,
     model_preset,
-    model_presets,
 )
 from stforecast.config.problems import explain
 from stforecast.config.protocols import ContradictionError, with_protocol
 from stforecast.config.text import KeyPath, read_yaml
-from stforecast.errors import ConfigError, StForecastWarning
+from stforecast.errors import ConfigError
 from stforecast.options import BUDGETS
 from stforecast.options.covariates import located
 
@@ -97,6 +96,7 @@ def load_experiment(
     *,
     own_data: str | None = None,
     change: Change | None = None,
+    carry: Carry = nothing,
 ) -> LoadedExperiment:
     """Load the experiment of a file, else of ``./stforecast.yaml``, else the built-in demo.
 
@@ -112,6 +112,8 @@ def load_experiment(
         demo would.
     change
         Makes another experiment of this one before presets are filled in.
+    carry
+        Which settings of the file's model hold for the one that an override names instead.
 
     Raises
     ------
@@ -134,7 +136,7 @@ def load_experiment(
         where = str(demo)
         origin = f"Experiment: the built-in demo (no -c FILE and no ./{DEFAULT_FILE})"
     base = source.parent if source else Path()
-    experiment = _located(_resolve(tree, overrides, lines, where, base, change), base)
+    experiment = _located(_resolve(tree, overrides, lines, where, base, change, carry), base)
     return LoadedExperiment(experiment, source, origin)
 
 
@@ -158,8 +160,9 @@ def _resolve(
     where: str,
     base: Path,
     change: Change | None = None,
+    carry: Carry = nothing,
 ) -> Experiment:
-    given = _override(tree, overrides, base)
+    given = _override(tree, overrides, base, carry)
     tree = without_empty_sections(tree, Experiment)
     if change is not None:
         tree = change(tree, given.keys())
@@ -225,14 +228,17 @@ def safe_name(text: str) -> str:
     return kept.lstrip("._+-")[:100] or "experiment"
 
 
-def _override(tree: dict[str, Any], overrides: Sequence[str], base: Path) -> dict[KeyPath, str]:
+def _override(
+    tree: dict[str, Any], overrides: Sequence[str], base: Path, carry: Carry
+) -> dict[KeyPath, str]:
     given: dict[KeyPath, str] = {}
     for text in overrides:
         keys, value = parse_override(text)
         if keys[0] == "training" and keys[-1] in BUDGETS and value is not None:
             _drop_budgets(tree, given)
-        if keys == ("model", "name"):
-            _drop_settings(tree, given, str(value))
+        if keys == ("model", "name") and isinstance(tree.get("model"), dict):
+            said = {str(path[1]) for path in given if path[0] == "model" and len(path) > 1}
+            name_other_model(tree["model"], said, str(value), carry)
         given[apply_override(tree, keys, _from_here(keys, value, base))] = text
     return given
 
@@ -244,30 +250,6 @@ def _drop_budgets(tree: dict[str, Any], given: dict[KeyPath, str]) -> None:
         for budget in BUDGETS:
             if ("training", budget) not in given:
                 training.pop(budget, None)
-
-
-def _drop_settings(tree: dict[str, Any], given: dict[KeyPath, str], name: str) -> None:
-    """Another system on the command line takes none of the settings of the file's.
-
-    The preset stays where the other system has one of that name.
-    """
-    model = tree.get("model")
-    if not isinstance(model, dict):
-        return
-    own, other = (text.partition(":")[0] for text in (str(model.get("name", "simvp")), name))
-    if own == other:
-        return
-    left_out = []
-    for key in [key for key in model if key != "name" and ("model", key) not in given]:
-        if key != "preset" or model[key] not in model_presets(name):
-            model.pop(key)
-            left_out.append(str(key))
-    if left_out and model_presets(name):  # else there is no such model, which is told by itself
-        warnings.warn(
-            f"the model is {name}, so the settings of {own} are left out: {', '.join(left_out)}",
-            StForecastWarning,
-            stacklevel=2,
-        )
 
 
 def _from_here(keys: KeyPath, value: Any, base: Path) -> Any:

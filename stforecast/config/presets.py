@@ -39,6 +39,11 @@ def model_presets(model: str) -> list[str]:
     return sorted(path.stem.removeprefix(prefix) for path in files if path.stem.startswith(prefix))
 
 
+def has_preset(model: str, preset: object) -> bool:
+    """Whether a model, or a variant of one, has published settings of this name."""
+    return str(preset).removeprefix(_prefix(model.partition(":")[2])) in model_presets(model)
+
+
 def model_preset(
     model: str, preset: str, given: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:

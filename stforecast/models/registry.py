@@ -85,6 +85,26 @@ def paper(name: str) -> str:
     return of.values[chosen[of.setting]].paper
 
 
+def carried_over(own: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings of one model, named among them, that hold for the model `name`, too.
+
+    All where it is the same model; of another variant of the same system what both have; none of
+    another system. The name itself is left out. Raises ConfigError for unknown models.
+    """
+    system, chosen = split_variant(name)
+    given = {key: value for key, value in own.items() if key != "name"}
+    own_system, own_chosen = split_variant(str(own.get("name", "simvp")))
+    if own_system != system:
+        return {}
+    if variant_name(system, {**given, **own_chosen}) == variant_name(system, chosen):
+        return given
+    variants_of = REGISTRY[system].system.variants
+    assert variants_of is not None  # or there were no other one
+    kept = {key: value for key, value in given.items() if key != variants_of.setting}
+    known = REGISTRY[system].system.setting_parameters({**kept, **chosen})
+    return {key: value for key, value in kept.items() if key in known}
+
+
 def create_model(name: str, shape: SampleShape, **settings: Any) -> Forecaster:
     """Make a system, or a variant of one, by its name for samples of a shape.
 

@@ -4,8 +4,9 @@ import pytest
 
 from stforecast.comparison import Contender
 from stforecast.comparison.contenders import check_contenders, run_name
-from stforecast.comparison.settings import carried_over
+from stforecast.config import carried_section
 from stforecast.errors import ConfigError
+from stforecast.models.registry import carried_over
 from stforecast.options import ModelOptions, TrainingOptions
 
 OWN = {"name": "simvp", "hid_S": 8, "groups": 2, "preset": "small"}
@@ -16,7 +17,11 @@ def contender(label: str, **training: object) -> Contender:
 
 
 def test_the_same_model_keeps_all():
-    assert carried_over(OWN, "simvp") == {"hid_S": 8, "groups": 2, "preset": "small"}
+    assert carried_section(OWN, "simvp", carried_over) == {
+        "hid_S": 8,
+        "groups": 2,
+        "preset": "small",
+    }
 
 
 def test_without_a_model_the_default_is_meant():
@@ -24,12 +29,19 @@ def test_without_a_model_the_default_is_meant():
     assert carried_over({}, "simvp") == {}
 
 
-def test_another_system_keeps_nothing():
-    assert carried_over(OWN, "convlstm") == {}
+def test_another_system_keeps_only_a_preset_that_it_has_too():
+    assert carried_section(OWN, "convlstm", carried_over) == {"preset": "small"}
+    assert carried_section({**OWN, "preset": "original"}, "convlstm", carried_over) == {}
+    # One that nobody has is refused by its name.
+    unknown = {**OWN, "preset": "tiny"}
+    assert carried_section(unknown, "convlstm", carried_over) == {"preset": "tiny"}
 
 
 def test_a_variant_keeps_what_it_has_too():
-    assert carried_over(OWN, "simvp:tau") == {"hid_S": 8, "preset": "small"}
+    assert carried_section(OWN, "simvp:tau", carried_over) == {"hid_S": 8, "preset": "small"}
+    tau = {"name": "simvp", "preset": "tau_small"}
+    assert carried_section(tau, "simvp:tau", carried_over) == {"preset": "tau_small"}
+    assert carried_section(tau, "simvp:gsta", carried_over) == {}
 
 
 @pytest.mark.parametrize("own", [{"name": "simvp:tau"}, {"name": "simvp", "translator": "tau"}])

@@ -1,5 +1,6 @@
 """Which experiment is loaded, how overrides and presets lie over it, and where its paths point."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from stforecast.config import (
 )
 from stforecast.config import presets as presets_module
 from stforecast.errors import ConfigError, StForecastWarning
+from stforecast.models.registry import carried_over
 
 
 def write(path: Path, text: str) -> Path:
@@ -254,7 +256,9 @@ def test_another_system_on_the_command_line_leaves_the_settings_of_the_files(tmp
     path = tmp_path / "x.yaml"
     path.write_text("model: {name: simvp, preset: taxibj, hid_S: 8, padding: zeros}\n")
     with pytest.warns(StForecastWarning, match="settings of simvp are left out: hid_S, padding"):
-        loaded = load_experiment(path, ["model.filter_size=3", "model.name=predrnn"])
+        loaded = load_experiment(
+            path, ["model.filter_size=3", "model.name=predrnn"], carry=carried_over
+        )
     model = loaded.experiment.model
     assert (model.name, model.preset) == ("predrnn", "taxibj")
     assert "hid_S" not in model.settings
@@ -264,12 +268,13 @@ def test_another_system_on_the_command_line_leaves_the_settings_of_the_files(tmp
 
     path.write_text("model: {name: simvp, preset: original, hid_S: 8}\n")
     with pytest.warns(StForecastWarning, match="left out: preset, hid_S"):
-        model = load_experiment(path, ["model.name=convlstm"]).experiment.model
+        model = load_experiment(path, ["model.name=convlstm"], carry=carried_over).experiment.model
     assert (model.preset, model.settings) == (None, {})
 
-    path.write_text("model: {hid_S: 8}\n")
-    model = load_experiment(path, ["model.name=simvp:tau"]).experiment.model
-    assert model.settings == {"hid_S": 8}
+    path.write_text("model: {hid_S: 8, groups: 2}\n")
+    with pytest.warns(StForecastWarning, match="settings of simvp are left out: groups"):
+        loaded = load_experiment(path, ["model.name=simvp:tau"], carry=carried_over)
+    assert loaded.experiment.model.settings == {"hid_S": 8}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +297,10 @@ def test_a_variant_has_published_settings_of_its_own(tmp_path, monkeypatch, mode
     assert load_experiment(path).experiment.model.settings == settings
     with pytest.raises(ConfigError, match=r"no presets for the model simvp:tao; did you mean simv"):
         load_experiment(path, ["model.name=simvp:tao"])
-    with pytest.raises(ConfigError, match="no preset of simvp:tau large; there are small"):
-        load_experiment(path, ["model.name=simvp:tau", "model.preset=large"])
+    words = "no preset of simvp:tau large; there are small"
+    warnings.simplefilter("ignore", StForecastWarning)  # of settings that are left out
+    with pytest.raises(ConfigError, match=words):
+        load_experiment(path, ["model.name=simvp:tau", "model.preset=large"], carry=carried_over)
 
 
 @pytest.mark.parametrize(
