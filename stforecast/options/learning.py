@@ -75,8 +75,22 @@ class TrainingOptions(Options):
         lt=1,
         description="part of the budget in which the learning rate rises; a constant one does not",
     )
-    loss: Literal["auto", "mse", "mae", "mse+mae", "huber"] = Field(
-        "auto", description="auto: the one that the model was published with"
+    loss: Literal["auto", "mse", "mae", "mse+mae", "huber", "crps"] = Field(
+        "auto",
+        description="auto: the one that the model was published with; crps trains a model of any "
+        "system that gives as many members as are asked for, told noise",
+    )
+    members: int | None = Field(
+        None,
+        ge=2,
+        description="with loss crps: forecasts of each sample in training, 2 by default; each "
+        "costs as much as a further sample",
+    )
+    noise: int | None = Field(
+        None,
+        ge=2,
+        description="with loss crps: channels of noise, 8 by default, half of them the same in all "
+        "cells",
     )
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm; null for none")
     early_stopping: int | None = Field(
@@ -101,6 +115,9 @@ class TrainingOptions(Options):
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are given; the budget is one of them")
+        for name in ("members", "noise"):
+            if getattr(self, name) is not None and self.loss != "crps":
+                raise ValueError(f"{name} needs loss: crps; other losses are of single forecasts")
         if self.early_stopping is not None and self.schedule != "constant":
             raise ValueError(
                 "early_stopping needs schedule: constant; "

@@ -48,7 +48,8 @@ def train(
     """Train a model and leave a run in `folder`.
 
     The folder then holds ``card.json``, ``model.safetensors`` (the weights with the lowest
-    normalised squared error on the validation period; the last ones without such a period),
+    normalised squared error on the validation period, or the lowest CRPS where that is the loss;
+    the last ones without such a period),
     ``last.safetensors``, ``state.pt`` to resume from, ``metrics.csv`` and ``tensorboard/``. It
     appears once there are weights: until then, what stood there stays.
 

@@ -15,6 +15,7 @@ from stforecast.card import RunCard
 from stforecast.errors import RunError
 from stforecast.models import create_model
 from stforecast.training.distributed import Ranks
+from stforecast.training.ensemble import CRPS, Draws, told_noise
 from stforecast.training.hardware import lay_out_kernels
 from stforecast.training.job import Job, Result
 from stforecast.training.logs import Best
@@ -80,7 +81,9 @@ def _session(
     state: dict[str, Any] | None,
 ) -> "tuple[Session, _Stream]":
     options, hardware = job.options, job.hardware
-    model = create_model(job.card.model.name, plan.shape, **job.card.model.settings)
+    draws = Draws.of(options)
+    shape = told_noise(plan.shape, draws)
+    model = create_model(job.card.model.name, shape, **job.card.model.settings)
     if state is not None:
         model.load_state_dict(state["model"])
     lay_out_kernels(model, hardware.device)
@@ -88,7 +91,9 @@ def _session(
         # Batches have one shape but for the last one, and paddings follow from it: symbolic sizes
         # would gain nothing, and torch 2.13 fails on them.
         model.compile(dynamic=False)
-    penalty = pointwise_loss(model.loss if options.loss == "auto" else options.loss)
+    # of a single forecast the CRPS is the absolute error
+    named = {"auto": model.loss, CRPS: "mae"}.get(options.loss, options.loss)
+    penalty = pointwise_loss(named)
     module = TrainingModule(
         model,
         Transform.create(plan.statistics, plan.spec, job.store.meta.channels),
@@ -98,6 +103,7 @@ def _session(
         fused=hardware.precision != "float16" and hardware.device != "mps",
         scaled=hardware.precision == "float16",
         ranks=ranks,
+        draws=draws,
     )
 
     def loader(dataset: WindowDataset | GeneratedDataset, shuffle: bool) -> ResumableLoader:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from stforecast.models import Forecaster
 from stforecast.options import TrainingOptions
 from stforecast.training.distributed import Ranks
+from stforecast.training.ensemble import Draws, members_sum
 from stforecast.training.health import Health
 from stforecast.training.losses import Pointwise, masked_sum
 from stforecast.training.schedules import Rate
@@ -22,7 +23,8 @@ class TrainingModule(pl.LightningModule):
 
     Samples come in physical units; the transform, part of the module so that it is on the same
     device, normalises them there. Its loss is the mean over all valid cells of the batch, of all
-    processes together, plus the auxiliary losses that the model gives by name.
+    processes together, plus the auxiliary losses that the model gives by name. With `draws` it
+    forecasts each sample several times, and their CRPS takes the place of the penalty.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class TrainingModule(pl.LightningModule):
         fused: bool,
         scaled: bool,
         ranks: Ranks,
+        draws: Draws | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.transform = transform
         self.options = options
         self.ranks = ranks
+        self.draws = draws
         self.health = Health(scaled)
         self.done_steps = 0
         self.total_steps: int | None = None
@@ -50,6 +54,8 @@ class TrainingModule(pl.LightningModule):
         self._loss: Tensor | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if self.draws is not None:
+            batch = self.draws.drawn(batch)
         assert batch.target is not None
         history, covariates, state = self.transform.inputs(batch)
         target, valid = self.transform.encode_target(batch.target, state)
@@ -65,7 +71,7 @@ class TrainingModule(pl.LightningModule):
         if shown > 0:  # a recurrent system forecasts frames of the history too
             in_history = ~batch.history[:, -shown:].isnan() & state.known
             valid = torch.cat((in_history, valid), dim=1)
-        total, count = masked_sum(self._penalty, forward.prediction, forward.target, valid)
+        total, count = self._compare(forward.prediction, forward.target, valid)
         # Gradients are averaged over the processes, whose batches may hold unlike numbers of cells.
         count = self.ranks.total(count) / self.ranks.world_size
         losses = {"prediction": total / count.clamp(min=1), **forward.losses}
@@ -75,6 +81,12 @@ class TrainingModule(pl.LightningModule):
             self.sums[name] = value.detach() + (0 if before is None else before)
         self._loss = loss
         return loss
+
+    def _compare(self, prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss summed over the valid cells, and their number."""
+        if self.draws is not None:
+            return members_sum(prediction, target, valid, self.draws.members)
+        return masked_sum(self._penalty, prediction, target, valid)
 
     def take_sums(self) -> dict[str, float]:
         """Sums of the losses by name since the last call."""

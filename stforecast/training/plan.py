@@ -11,6 +11,7 @@ from stforecast.card import ModelCard, RunCard, TrainingCard
 from stforecast.models import SampleShape
 from stforecast.options import SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
+from stforecast.training.ensemble import Draws, told_noise
 from stforecast.training.hardware import Hardware
 from stforecast.training.resume import describe_budget
 from stforecast.windows import (
@@ -149,11 +150,12 @@ def make_card(
 ) -> RunCard:
     """The card of a run that has not begun."""
     parts: tuple[PartName, ...] = ("train", "validation", "test")
+    draws = Draws.of(options)
     sequences = plan.splits.sequences
     return RunCard(
         name=name,
         model=model,
-        shape=asdict(plan.shape),
+        shape=asdict(told_noise(plan.shape, draws)),
         windows=plan.spec.to_json(),
         history_needed=plan.spec.history_needed,
         channels=store.meta.channels,
@@ -171,6 +173,7 @@ def make_card(
         notes=list(plan.splits.notes),
         statistics=plan.statistics.to_json(),
         experiment=experiment,
+        noise=None if draws is None else draws.card,
         seed=options.seed,
         precision=hardware.precision,
         device=hardware.describe_device(),

@@ -174,14 +174,14 @@ class Session:
             scores = self._validator.run(self.module, self._stop)
             if scores is None:
                 return self._interrupt()
-            if not math.isfinite(scores.mse):
+            if not math.isfinite(self._judged(scores)):
                 raise NotFiniteError("validation loss", counters.step)
         counters.validated = self.budget.progress(counters.step)
         row = self._row(scores)
         # Without a validation period the last weights are the best that are known.
-        best = scores is None or scores.mse < counters.best_mse
+        best = scores is None or self._judged(scores) < counters.best_mse
         if best:
-            counters.best_mse = math.inf if scores is None else scores.mse
+            counters.best_mse = math.inf if scores is None else self._judged(scores)
             counters.best_step, counters.stale = counters.step, 0
             if scores is not None:
                 self.best = Best(row.step, row.rmse, row.persistence_rmse)
@@ -195,6 +195,10 @@ class Session:
         self._reporter.validated(row, self.budget.total_steps, best)
         self.budget.validation_costs(self._ranks.of_first([self._clock.other()])[0])
         return self.outcome is not Outcome.RUNNING
+
+    def _judged(self, scores: Scores) -> float:
+        """What weights are chosen by: the squared error, or the CRPS of members."""
+        return scores.mse if self.module.draws is None else scores.loss
 
     def _interrupt(self) -> bool:
         self.outcome = Outcome.INTERRUPTED

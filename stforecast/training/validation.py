@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stforecast.training.distributed import Ranks
+from stforecast.training.ensemble import folded, members_sum
 from stforecast.training.losses import Pointwise, masked_sum
 from stforecast.training.module import TrainingModule, autocast
 from stforecast.windows import Batch, ResumableLoader
@@ -28,6 +29,8 @@ class Scores:
 
 class Validator:
     """Scores a model on the same windows again and again.
+
+    Of a model that gives members the loss is their CRPS, and all else is of their mean.
 
     Args:
         loader: the validation windows, unshuffled, this process's share of them.
@@ -91,13 +94,24 @@ class Validator:
     def _batch_sums(self, module: TrainingModule, batch: Batch) -> Tensor:
         batch = batch.to(module.device, non_blocking=True)
         assert batch.target is not None
-        history, covariates, state = module.transform.inputs(batch)
-        target, valid = module.transform.encode_target(batch.target, state)
+        draws = module.draws
+        seen = batch if draws is None else draws.fixed(batch)
+        history, covariates, state = module.transform.inputs(seen)
+        assert seen.target is not None
+        target, valid = module.transform.encode_target(seen.target, state)
         with autocast(module.device, self._dtype):
             prediction = module.model(history, covariates)
-        loss, cells = masked_sum(self._penalty, prediction, target, valid)
-        squares, _ = masked_sum(torch.square, prediction, target, valid)
         forecast = module.transform.decode(prediction, state)
+        if draws is None:
+            loss, cells = masked_sum(self._penalty, prediction, target, valid)
+        else:
+            loss, cells = members_sum(prediction, target, valid, draws.scored)
+            prediction, forecast = (
+                folded(values, draws.scored).float().mean(dim=1)
+                for values in (prediction, forecast)
+            )
+            target, valid = (folded(values, draws.scored)[:, 0] for values in (target, valid))
+        squares, _ = masked_sum(torch.square, prediction, target, valid)
         persistence = batch.history[:, -1:].expand_as(batch.target)
         scored = ~(batch.target.isnan() | forecast.isnan() | persistence.isnan())
         return torch.cat(
