@@ -20,7 +20,7 @@ from stforecast.options import DataOptions, VariableOptions
 from stforecast.sources import open_source
 from stforecast.store import TensorStore
 from stforecast.timeaxis import TimeAxis
-from stforecast.windows.splits import dates_of
+from stforecast.windows.parts import dates_of
 
 Record = xr.Dataset | str | Path | TensorStore
 

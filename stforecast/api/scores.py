@@ -17,7 +17,7 @@ from stforecast.verification import FrameScaling, references_for
 from stforecast.verification import verify as _verify
 from stforecast.verification.framewise import Window
 from stforecast.verification.metrics import DEFAULT
-from stforecast.windows.splits import period
+from stforecast.windows.parts import period
 
 Forecast = xr.Dataset | str | Path
 

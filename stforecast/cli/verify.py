@@ -275,7 +275,7 @@ def _references(
 
 def _training_period(forecast: "xr.Dataset", record: "TensorStore") -> tuple[int, int] | None:
     """What the run was trained on if the forecast tells, else all before the first forecast."""
-    from stforecast.windows.splits import period
+    from stforecast.windows.parts import period
 
     begin, told, end = str(forecast.attrs.get("stforecast_training_period", "")).partition("/")
     if told:

@@ -8,7 +8,7 @@ from stforecast.forecast import TrainedModel, period_samples, predict
 from stforecast.options import VerificationOptions
 from stforecast.store import TensorStore
 from stforecast.verification import references_for, verify_as_asked
-from stforecast.windows.splits import period
+from stforecast.windows.parts import period
 
 # Bytes of a hindcast that are held in memory; a larger one is made block by block.
 _MOST_HELD = 256 * 2**20

@@ -11,9 +11,9 @@ from stforecast.card import RunCard
 from stforecast.errors import ConfigError, DataError
 from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
+from stforecast.windows.parts import PARTS, WORDS, period
 from stforecast.windows.samples import init_positions
 from stforecast.windows.spec import WindowSpec
-from stforecast.windows.splits import PARTS, WORDS, period
 
 # A channel counts as steady when this share of its steps has the same number of valid cells.
 _STEADY = 0.9

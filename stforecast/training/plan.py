@@ -29,8 +29,8 @@ from stforecast.windows import (
 )
 from stforecast.windows.covariates.learning import learn_covariates
 from stforecast.windows.days import left_out, usable_times
+from stforecast.windows.parts import PartName, Range
 from stforecast.windows.scaling import check_scaling
-from stforecast.windows.splits import PartName, Range
 from stforecast.windows.told import Told
 
 

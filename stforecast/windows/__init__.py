@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from stforecast.windows.frames import Frames
     from stforecast.windows.generated import GeneratedDataset
     from stforecast.windows.loader import ResumableLoader
+    from stforecast.windows.parts import Splits
     from stforecast.windows.samples import init_positions, list_samples
     from stforecast.windows.spec import WindowSpec, resolve_windows
-    from stforecast.windows.splits import Splits, resolve_splits
+    from stforecast.windows.splits import resolve_splits
     from stforecast.windows.statistics import Statistics, compute_statistics
     from stforecast.windows.transform import Transform
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stforecast.errors import DataError
 from stforecast.windows.days import DatedStore, usable_times
+from stforecast.windows.parts import WORDS, PartName, Splits
 from stforecast.windows.spec import WindowSpec
-from stforecast.windows.splits import WORDS, PartName, Splits
 
 Positions = NDArray[np.int64]
 

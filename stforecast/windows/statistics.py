@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from stforecast.errors import DataError, RunError
 from stforecast.generators import SequenceGenerator
 from stforecast.windows.days import usable_times
+from stforecast.windows.parts import Splits
 from stforecast.windows.samples import SteppedStore, list_samples
 from stforecast.windows.spec import Departure, WindowSpec
-from stforecast.windows.splits import Splits
 
 BLOCK_BYTES = 32 * 2**20
 DEPARTURE_SAMPLES = 2048

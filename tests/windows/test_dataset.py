@@ -20,7 +20,7 @@ from stforecast.windows import (
     sample_shape,
 )
 from stforecast.windows.frames import default_cache_bytes
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from tests.helpers import make_store
 
 CALENDAR = (CalendarCovariate(calendar=["hour", "weekday"]),)

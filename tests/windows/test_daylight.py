@@ -11,7 +11,8 @@ from stforecast.forecast import Ensemble, calibrate, predict
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.sun import days_since_2000, is_night, upwards
 from stforecast.windows import Frames, WindowDataset, WindowSpec, compute_statistics
-from stforecast.windows.splits import SplitOptions, resolve_splits
+from stforecast.windows.parts import SplitOptions
+from stforecast.windows.splits import resolve_splits
 from stforecast.windows.transform import Transform
 from tests.forecast.runs import make_trained
 from tests.helpers import make_store

@@ -11,7 +11,7 @@ from stforecast.options import SplitOptions, WindowOptions
 from stforecast.training.plan import make_plan
 from stforecast.windows import WindowSpec, compute_statistics, init_positions
 from stforecast.windows.days import left_out, usable_times
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from tests.helpers import make_store
 
 SPEC = WindowSpec(3, 2, complete_days=True)

@@ -22,7 +22,7 @@ from stforecast.windows import (
 from stforecast.windows.covariates import CovariateSet
 from stforecast.windows.dataset import Surroundings
 from stforecast.windows.lags import lag_positions
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from tests.helpers import make_store
 from tests.videos import moving_store
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stforecast.errors import DataError
 from stforecast.options import SplitOptions
 from stforecast.windows import WindowSpec, init_positions, list_samples, resolve_splits
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from tests.helpers import make_store
 
 

@@ -7,8 +7,8 @@ import torch
 from stforecast.errors import ConfigError, RunError
 from stforecast.store import ChannelMeta
 from stforecast.windows import Statistics, Transform, WindowSpec, compute_statistics
+from stforecast.windows.parts import Splits
 from stforecast.windows.scaling import check_scaling, offset_and_scale, value_ranges
-from stforecast.windows.splits import Splits
 from tests.helpers import make_store
 
 SCALINGS = ["standard", "minmax", "minmax_symmetric", "none"]

@@ -14,7 +14,7 @@ from stforecast.errors import ConfigError, DataError
 from stforecast.options import SplitOptions
 from stforecast.timeaxis import TimeAxis, TimeStep
 from stforecast.windows import WindowSpec, init_positions, resolve_splits
-from stforecast.windows.splits import dates_of, period
+from stforecast.windows.parts import dates_of, period
 
 
 def hourly(size: int = 100, start: str = "2000-01-01") -> TimeAxis:

@@ -9,7 +9,7 @@ import stforecast.windows.statistics as statistics_module
 from stforecast.errors import DataError, RunError
 from stforecast.store import TensorStore
 from stforecast.windows import Frames, Statistics, WindowSpec, compute_statistics, init_positions
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from stforecast.windows.statistics import reference_frame
 from tests.helpers import make_store
 

@@ -11,7 +11,7 @@ from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.windows import Statistics, Transform, WindowSpec, compute_statistics
 from stforecast.windows.dataset import Batch
-from stforecast.windows.splits import Splits
+from stforecast.windows.parts import Splits
 from stforecast.windows.statistics import reference_frame
 from tests.helpers import make_store
 

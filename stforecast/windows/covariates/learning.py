@@ -10,8 +10,8 @@ from stforecast.options.covariates import FileCovariate
 from stforecast.store import TensorStore
 from stforecast.windows.covariates.base import Covariate, Limited, Measured, Positions, Setting
 from stforecast.windows.covariates.together import SOURCES
+from stforecast.windows.parts import PartName, Splits
 from stforecast.windows.spec import Told, WindowSpec
-from stforecast.windows.splits import PartName, Splits
 
 Floats64 = NDArray[np.float64]
 
