@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stforecast.maps.figure import map_figure
     from stforecast.maps.plotting import plot, plot_sequences
+    from stforecast.maps.score_maps import score_figure
     from stforecast.maps.sequence_panels import sequence_figure
 
-__all__ = ["map_figure", "plot", "plot_sequences", "sequence_figure"]
+__all__ = ["map_figure", "plot", "plot_sequences", "score_figure", "sequence_figure"]
 
 _WHERE = {
     "map_figure": "stforecast.maps.figure",
     "plot": "stforecast.maps.plotting",
     "plot_sequences": "stforecast.maps.plotting",
+    "score_figure": "stforecast.maps.score_maps",
     "sequence_figure": "stforecast.maps.sequence_panels",
 }
 

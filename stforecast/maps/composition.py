@@ -2,7 +2,8 @@
 
 import io
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ Box = tuple[float, float, float, float]
 MISSING = "0.82"
 # Widths of a panel, in inches, by the number of columns; more lead times go below.
 _WIDTHS = {1: 5.0, 2: 3.9, 3: 3.0, 4: 2.5}
-_HEIGHTS = {1: 5.0, 3: 2.8}
+_HEIGHTS = {1: 5.0, 2: 3.4, 3: 2.8}
 # Degrees in an inch from which borders would be a tangle, and thick lines too.
 _CROWDED, _DENSE = 100.0, 20.0
 _DIGIT = 0.058  # width of a figure of the colour bar, in inches
@@ -48,7 +49,13 @@ class MapFigure(Figure):
 
 @dataclass
 class Panels:
-    """What one figure shows: fields (lead, y, x) of each row of panels."""
+    """What one figure shows: fields (lead, y, x) of each row of panels.
+
+    The first ``known`` columns are of times before the forecast begins: they have an observation
+    and nothing else. ``heading`` stands in place of the initial time, ``row_names`` in place of the
+    usual names of rows. Without ``valid_times`` the panels are of lead times alone, and their
+    errors, being scores already, are not scored again.
+    """
 
     variable: xr.DataArray
     rows: dict[str, Fields]
@@ -56,7 +63,10 @@ class Panels:
     times: Times
     init_time: Any
     lead_times: NDArray[Any]
-    valid_times: NDArray[Any]
+    valid_times: NDArray[Any] | None
+    known: int = 0
+    heading: str | None = None
+    row_names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Composition:
@@ -161,10 +171,11 @@ class Composition:
             members = range(first, min(first + self.columns, len(self.panels.lead_times)))
             for column, number in enumerate(members):
                 x = self.left + self.tick_left + column * (self.panel_width + self.gap)
-                self._column_title(x, tops[rows[0]], number)
-                for row in rows:
+                shown = rows if number >= self.panels.known else ["observation"]
+                self._column_title(x, tops[shown[0]], number)
+                for row in shown:
                     any_missing |= self._panel(
-                        row, number, x, tops[row], left=column == 0, bottom=row == rows[-1]
+                        row, number, x, tops[row], left=column == 0, bottom=row == shown[-1]
                     )
             self._row_names(tops)
             self._colour_bars(tops, len(members))
@@ -173,10 +184,13 @@ class Composition:
 
     def _titles(self) -> None:
         panels = self.panels
-        init = f"{panels.times.stamp(panels.init_time)} {panels.times.zone}".rstrip()
+        heading = panels.heading
+        if heading is None:
+            init = f"{panels.times.stamp(panels.init_time)} {panels.times.zone}".rstrip()
+            heading = f"Initial time {init}"
         room = self.width - 2 * 0.12
         self._fitted(0.12, 0.10, variable_title(panels.variable), room, 11, weight="bold")
-        self._fitted(0.12, 0.34, f"Initial time {init}", room, 8.5, color="0.25")
+        self._fitted(0.12, 0.34, heading, room, 8.5, color="0.25")
 
     def _fitted(
         self, x: float, y: float, text: str, room: float, size: float, **kwargs: Any
@@ -193,20 +207,23 @@ class Composition:
 
     def _column_title(self, x: float, y: float, number: int) -> None:
         middle = x + self.panel_width / 2
-        lead, valid = self.panels.lead_times[number], self.panels.valid_times[number]
+        lead, valid_times = self.panels.lead_times[number], self.panels.valid_times
+        known = number < self.panels.known
         self._text(
             middle,
             y - 0.21,
-            self.panels.times.lead(lead),
+            "last known" if known else self.panels.times.lead(lead),
             fontsize=9,
             weight="bold",
             ha="center",
             va="bottom",
         )
+        if valid_times is None:
+            return
         self._text(
             middle,
             y - 0.06,
-            self.panels.times.stamp(valid),
+            self.panels.times.stamp(valid_times[number]),
             fontsize=7.5,
             color="0.25",
             ha="center",
@@ -220,7 +237,7 @@ class Composition:
             self._text(
                 0.12,
                 y + self.panel_height / 2,
-                _ROW_NAMES[row],
+                self.panels.row_names.get(row, _ROW_NAMES.get(row, row)),
                 fontsize=9,
                 rotation=90,
                 ha="left",
@@ -247,9 +264,9 @@ class Composition:
         ):
             decoration.draw_lines(ax, drawn, width=width, colour=colour, zorder=order)
         decoration.draw_graticule(ax, place, left=left, bottom=bottom, size=self.panel_width)
-        if place.is_city and number == 0 and row == "forecast":
+        if place.is_city and number == self.panels.known and row == next(iter(self.panels.rows)):
             decoration.draw_scale_bar(ax, place)
-        if row == "error":
+        if row == "error" and self.panels.valid_times is not None:
             self._error_note(x, y, field)
         return missing
 

@@ -8,9 +8,10 @@ from typing import Any
 import matplotlib.style
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.errors import MapError, StForecastWarning
+from stforecast.errors import DataError, MapError, StForecastWarning
 from stforecast.maps.choice import LeadTime, choose_init, choose_leads, choose_variables
 from stforecast.maps.composition import Composition, MapFigure, Panels
 from stforecast.maps.labels import Times
@@ -31,6 +32,7 @@ def map_figure(
     overlay: str | Path | None = None,
     projection: str | None = None,
     cmap: str | None = None,
+    initial: bool = False,
 ) -> MapFigure:
     """Maps of one variable from one initial time, a panel for each lead time.
 
@@ -43,6 +45,7 @@ def map_figure(
         overlay: GeoJSON file or shapefile to draw over each map.
         projection: name of a cartopy projection; by default one that suits the grid's place.
         cmap: colour map of the fields; by default one that suits the variable.
+        initial: whether what was observed at the initial time, where it was, stands first.
 
     Returns:
         A figure that belongs to nobody: no backend is chosen, and there is nothing to close.
@@ -57,7 +60,7 @@ def map_figure(
             raise MapError(f"the forecast has {', '.join(known)}; say which to draw")
         variable = known[0]
     choose_variables(forecast, [variable])
-    panels = _panels(forecast, variable, lead_time, init_time, observed)
+    panels = _panels(forecast, variable, lead_time, init_time, observed, initial)
     placement = place(panels.grid, projection)
     shapes = () if overlay is None else read_overlay(overlay)
     if shapes and placement.projection is None:
@@ -77,6 +80,7 @@ def _panels(
     lead_time: Any,
     init_time: Any,
     observed: xr.Dataset | None,
+    initial: bool,
 ) -> Panels:
     dims = (names.INIT_TIME, names.LEAD_TIME)
     leads = choose_leads(forecast, lead_time)
@@ -97,12 +101,35 @@ def _panels(
                 stacklevel=3,
             )
     chosen = forecast.isel({names.INIT_TIME: [init], names.LEAD_TIME: leads})
+    init_time = chosen[names.INIT_TIME].values[0]
+    lead_times, valid_times = chosen[names.LEAD_TIME].values, chosen[names.VALID_TIME].values[0]
+    before = None
+    if initial and observed is not None and "observation" in rows:
+        before = _before(chosen[[variable]], observed, variable)
+    if before is not None:
+        gap = np.full_like(before, np.nan)
+        for row, fields in rows.items():
+            rows[row] = np.concatenate([before if row == "observation" else gap, fields])
+        lead_times = np.concatenate([np.zeros(1, lead_times.dtype), lead_times])
+        valid_times = np.concatenate([[init_time], valid_times])
     return Panels(
         variable=forecast[variable],
         rows=rows,
         grid=grid,
         times=Times(chosen),
-        init_time=chosen[names.INIT_TIME].values[0],
-        lead_times=chosen[names.LEAD_TIME].values,
-        valid_times=chosen[names.VALID_TIME].values[0],
+        init_time=init_time,
+        lead_times=lead_times,
+        valid_times=valid_times,
+        known=0 if before is None else 1,
     )
+
+
+def _before(chosen: xr.Dataset, observed: xr.Dataset, variable: str) -> NDArray[np.float32] | None:
+    """The field (1, y, x) observed at the initial time; None where none was."""
+    start = chosen.isel({names.LEAD_TIME: slice(0, 1)})
+    valid = (start[names.VALID_TIME].dims, start[names.INIT_TIME].values[:, None])
+    try:
+        field = Observed(start.assign_coords({names.VALID_TIME: valid}), observed).values(variable)
+    except DataError:  # the record begins later
+        return None
+    return field[0] if np.isfinite(field).any() else None

@@ -13,7 +13,7 @@ from stforecast.report.svg import INK, new_figure, styled, svg_text
 from stforecast.report.words import spoken, unit_words
 
 # Near those of Okabe and Ito, which the colour-blind tell apart; seen on white and on black.
-_COLOURS: Final = ("#1f83c1", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS: Final = ("#1f83c1", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # References have no colour but a dash each.
 _DASHES: Final = ((0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 3)), (0, (9, 3)), "-")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
@@ -32,7 +32,7 @@ def skill_curves(subject: Subject, variable: str, name: str) -> str:
         if panels == 2:
             _skills(axes[1], results, variable)
         for panel in axes:
-            _lead_axis(panel, results)
+            lead_axis(panel, results)
         return svg_text(figure, name)
 
 
@@ -51,9 +51,9 @@ def group_curves(subject: Subject, group: str, variable: str, name: str) -> str:
             axes.plot(x, values, **line_style(results, system, x.size))
         _ticks(axes, labels)
         axes.set_xlabel(f"{spoken(group)} of the time forecast")
-        axes.set_ylabel(_with_unit("RMSE", results.units[variable]))
+        axes.set_ylabel(axis_words("RMSE", results.units[variable]))
         axes.set_ylim(bottom=0)
-        _finish(axes)
+        finish(axes)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         return svg_text(figure, name)
 
@@ -74,9 +74,9 @@ def _errors(axes: Axes, results: Results, variable: str) -> None:
             )
     axes.set_ylim(bottom=0)
     axes.set_title("Error: smaller is better", loc="left")
-    axes.set_ylabel(_with_unit("RMSE", results.units[variable]))
+    axes.set_ylabel(axis_words("RMSE", results.units[variable]))
     axes.legend(loc="best", handlelength=3)
-    _finish(axes)
+    finish(axes)
 
 
 def _skills(axes: Axes, results: Results, variable: str) -> None:
@@ -86,20 +86,20 @@ def _skills(axes: Axes, results: Results, variable: str) -> None:
         values = results.skill(main, reference, variable)
         if values is None:
             continue
-        style = line_style(results, reference, x.size) | {"color": _COLOURS[0], "alpha": 1.0}
-        style["label"] = f"against {_label(spoken(reference))}"
+        style = line_style(results, reference, x.size) | {"color": COLOURS[0], "alpha": 1.0}
+        style["label"] = f"against {label(spoken(reference))}"
         axes.plot(x, values, **style)
         low = results.skill(main, reference, variable, "skill_lower")
         high = results.skill(main, reference, variable, "skill_upper")
         if low is not None and high is not None:
-            _band(axes, x, low, high, _COLOURS[0])
+            _band(axes, x, low, high, COLOURS[0])
     axes.axhline(0, color=INK, linewidth=1)
     low_end, high_end = axes.get_ylim()
     axes.set_ylim(min(low_end, -0.08), max(high_end, 0.08))
-    axes.set_title(f"Skill of {_label(main)}: above 0 it is better", loc="left")
+    axes.set_title(f"Skill of {label(main)}: above 0 it is better", loc="left")
     axes.set_ylabel("skill")
     axes.legend(loc="best", handlelength=3)
-    _finish(axes)
+    finish(axes)
 
 
 def _band(
@@ -127,26 +127,27 @@ def line_style(results: Results, system: str, points: int) -> dict[str, Any]:
             "linewidth": 1.3,
             "marker": _MARKERS[(number + 1) % len(_MARKERS)] if few else "",
             "markersize": 3.2,
-            "label": _label(spoken(system)),
+            "label": label(spoken(system)),
         }
     number = results.forecasts.index(system)
     return {
-        "color": _COLOURS[number % len(_COLOURS)],
+        "color": COLOURS[number % len(COLOURS)],
         "linewidth": 2.2 if number == 0 else 1.6,
         "marker": _MARKERS[number % len(_MARKERS)] if few else "",
         "markersize": 4.5,
         "zorder": 4,
-        "label": _label(system),
+        "label": label(system),
     }
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """A name for a legend, which has little room and leaves out names that begin with ``_``."""
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 2]} …"
     return f" {short}" if short.startswith("_") else short
 
 
-def _lead_axis(axes: Axes, results: Results) -> None:
+def lead_axis(axes: Axes, results: Results) -> None:
+    """Lead times below the panel."""
     _ticks(axes, results.leads)
     axes.set_xlabel("lead time")
 
@@ -165,11 +166,13 @@ def _ticks(axes: Axes, labels: list[str]) -> None:
     axes.set_xticklabels([labels[tick] for tick in (ticks or [0])])
 
 
-def _finish(axes: Axes) -> None:
+def finish(axes: Axes) -> None:
+    """A grid in the ink of the page, below the lines."""
     axes.grid(color=INK, alpha=0.13, linewidth=0.7)
     axes.set_axisbelow(True)
 
 
-def _with_unit(text: str, unit: str) -> str:
+def axis_words(text: str, unit: str) -> str:
+    """A quantity and its unit in brackets."""
     words = unit_words(unit)
     return f"{text} ({words})" if words else text

@@ -12,10 +12,11 @@ from stforecast.card import RunCard
 from stforecast.files import written_whole
 from stforecast.maps.labels import Times
 from stforecast.product.conform import conform
+from stforecast.report.limits import caveats, shortcomings
 from stforecast.report.provenance import grid_words, provenance
 from stforecast.report.sections import definitions, glossary, sections
 from stforecast.report.subject import Results, Subject
-from stforecast.report.verdict import caveats, headline, shortcomings, verdict
+from stforecast.report.verdict import headline, verdict
 from stforecast.report.words import counted, spoken
 
 

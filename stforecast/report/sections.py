@@ -1,13 +1,13 @@
 """What stands on the page, section by section; one without content is not there."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from stforecast.report.curves import group_curves, skill_curves
-from stforecast.report.subject import Results, Subject
+from stforecast.report.further import cases, error_maps, patterns, thresholds, uncertainty
+from stforecast.report.parts import MOST_DRAWN, Figure, Section, drawn
+from stforecast.report.subject import REGION, Results, Subject
 from stforecast.report.tables import (
-    Table,
     error_table,
     frame_table,
     group_table,
@@ -16,6 +16,7 @@ from stforecast.report.tables import (
 from stforecast.report.verdict import comparisons
 from stforecast.report.words import (
     TERMS,
+    capital,
     joined,
     lead_phrase,
     number,
@@ -26,40 +27,10 @@ from stforecast.report.words import (
 from stforecast.verification.metrics import METRICS, shown_metrics
 from stforecast.verification.table_content import decimals
 
-MOST_DRAWN: Final = 4
-"""Variables that figures are drawn of; tables have all."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure: an ``svg`` element or the address of a picture, what it shows, and in words."""
-
-    caption: str
-    alt: str
-    svg: str = ""
-    picture: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, what to know first, then figures and tables."""
-
-    key: str
-    title: str
-    words: list[str] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    terms: tuple[str, ...] = ()
-
 
 def sections(subject: Subject) -> list[Section]:
     """All sections that this subject has content for, in the order of the page."""
     return [section for make in _MAKERS for section in make(subject)]
-
-
-def drawn(subject: Subject) -> list[str]:
-    """The variables of figures."""
-    return subject.results.variables[:MOST_DRAWN]
 
 
 def _scores(subject: Subject) -> Iterator[Section]:
@@ -118,7 +89,7 @@ def _curve_caption(subject: Subject, variable: str) -> str:
         )
     unit = unit_words(results.units[variable])
     return (
-        f"{_capital(subject.title_of(variable))}. Left: RMSE{f' in {unit}' if unit else ''} of "
+        f"{capital(subject.title_of(variable))}. Left: RMSE{f' in {unit}' if unit else ''} of "
         f"forecasts (colours) and references (dashes) by lead time.{second}{bands}"
     )
 
@@ -140,7 +111,7 @@ def _curve_alt(subject: Subject, variable: str) -> str:
         for c in comparisons(results, results.main)
         if c.variable == variable and c.worse.any()
     ]
-    ending = f" {_capital(joined(worse))}." if worse else ""
+    ending = f" {capital(joined(worse))}." if worse else ""
     return f"RMSE of {subject.title_of(variable)}: {'; '.join(parts)}.{ending}"
 
 
@@ -174,7 +145,29 @@ def _frames(subject: Subject) -> Iterator[Section]:
         yield Section("frames", "Errors of whole frames", [], [], [table])
 
 
-_MAKERS: tuple[Callable[[Subject], Iterator[Section]], ...] = (_scores, _groups, _frames)
+def _regions(subject: Subject) -> Iterator[Section]:
+    results = subject.results
+    if REGION in results.all.dims:
+        yield Section(
+            REGION,
+            "Errors by region",
+            ["All other sections are of the whole area."],
+            [],
+            [group_table(subject, REGION, variable) for variable in results.variables],
+        )
+
+
+_MAKERS: tuple[Callable[[Subject], Iterator[Section]], ...] = (
+    _scores,
+    cases,
+    error_maps,
+    _groups,
+    _regions,
+    thresholds,
+    uncertainty,
+    patterns,
+    _frames,
+)
 
 
 def glossary(results: Results, shown: list[Section]) -> list[tuple[str, str]]:
@@ -194,7 +187,3 @@ def definitions(results: Results) -> list[tuple[str, str]]:
         elif "definition" in attrs:
             found.append((str(attrs.get("long_name", name)), str(attrs["definition"])))
     return found
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -84,11 +84,12 @@ class Results:
         return pooled(self.whole, dims) if dims else self.whole
 
     def by_group(self, group: str) -> xr.Dataset:
-        """Scores (forecast, variable, group) over all lead times and further groups."""
+        """Scores (forecast, variable, group or region) over all lead times and other groups."""
+        scores = self.all if group == REGION else self.whole
         dims = [name for name in self.groups if name != group]
-        if names.LEAD_TIME in self.whole["rmse"].dims:
+        if names.LEAD_TIME in scores["rmse"].dims:
             dims.append(names.LEAD_TIME)
-        return pooled(self.whole, dims) if dims else self.whole
+        return pooled(scores, dims) if dims else scores
 
     @cached_property
     def has_leads(self) -> bool:
@@ -159,6 +160,16 @@ def group_labels(scores: xr.Dataset, group: str) -> list[str]:
     if group == "month":
         return [_MONTHS[int(value) - 1] for value in values]
     return [str(value) for value in values]
+
+
+def known_thresholds(results: Results, variable: str) -> list[float]:
+    """The thresholds that a variable was scored at."""
+    if "csi" not in results.by_lead:
+        return []
+    csi = results.by_lead["csi"].sel({names.VARIABLE: variable, names.SYSTEM: results.systems})
+    others = [dim for dim in csi.dims if dim != "threshold"]
+    known = csi.notnull().any(others).values
+    return [float(value) for value in csi["threshold"].values[known]]
 
 
 @dataclass(frozen=True)

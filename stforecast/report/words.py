@@ -46,15 +46,15 @@ TERMS: Final = {
     "better.",
     "anomaly correlation": "Correlation of the departures from the usual, of forecast and "
     "observation. 1 is perfect, 0 none.",
-    "CSI": "Critical success index: of all cases forecast or observed beyond a threshold, the "
+    "CSI": "Critical success index: of all cases forecast or observed at or above a threshold, the "
     "share that was both. 1 is perfect, 0 the worst.",
-    "POD": "Probability of detection: of all cases observed beyond the threshold, the share that "
-    "was forecast. 1 is perfect.",
-    "FAR": "False alarm ratio: of all cases forecast beyond the threshold, the share that was not "
-    "observed. 0 is perfect.",
-    "frequency bias": "How often the threshold was passed in the forecast, over how often it was "
+    "POD": "Probability of detection: of all cases observed at or above the threshold, the "
+    "share that was forecast. 1 is perfect.",
+    "FAR": "False alarm ratio: of all cases forecast at or above the threshold, the "
+    "share that was not observed. 0 is perfect.",
+    "frequency bias": "How often the threshold was reached in the forecast, over how often it was "
     "in the observations. 1 is perfect; below 1 it is forecast too rarely.",
-    "FSS": "Fractions skill score: how well the share of cells beyond the threshold agrees in "
+    "FSS": "Fractions skill score: how well the share of cells at or above the threshold agrees in "
     "squares of a given size. 1 is perfect, 0 the worst.",
     "reliability": "Whether what is forecast with some probability happens as often. A reliable "
     "forecast lies on the diagonal.",
@@ -93,7 +93,18 @@ def counted(value: int) -> str:
 def per_cent(part: float) -> str:
     """A share as whole per cent, with one decimal below two."""
     size = 100 * abs(part)
-    return f"{size:.1f} %" if 0 < size < 1.95 else f"{size:.0f} %"
+    text = f"{size:.1f}" if 0 < size < 1.95 else f"{size:.0f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def capital(text: str) -> str:
+    """Text that begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def between(low: str, high: str) -> str:
+    """``0.5 to 0.6``, or one of them where they are the same."""
+    return low if low == high else f"{low} to {high}"
 
 
 def joined(items: Sequence[str], word: str = "and") -> str:
