@@ -27,6 +27,7 @@ STATE: Final = "state.pt"
 INTERVALS: Final = "intervals.safetensors"
 METRICS: Final = "metrics.csv"
 TENSORBOARD: Final = "tensorboard"
+CLIMATOLOGY: Final = "climatology.safetensors"
 
 # What files of weights note of themselves.
 STEP: Final = "step"
@@ -96,6 +97,14 @@ class ImportCard(_Section):
     sha256: str
 
 
+class ClimatologyCard(_Section):
+    """What is usual at each time, in a file of its own in the folder of the run."""
+
+    kind: str = Field(description="what times of a class have in common, chosen or asked for")
+    file: str = CLIMATOLOGY
+    sha256: str
+
+
 class RunCard(_Section):
     """A trained run, told from its data, its splits and its training."""
 
@@ -118,6 +127,7 @@ class RunCard(_Section):
     )
     notes: list[str] = Field(default_factory=list, description="how the splits came about")
     statistics: dict[str, Any] = Field(description="windows.Statistics of the training period")
+    climatology: ClimatologyCard | None = None
     experiment: dict[str, Any] | None = Field(None, description="the resolved experiment file")
     seed: int
     precision: str

@@ -1,6 +1,6 @@
 """Stores, runs and forecasts in words, as tables of what and how much."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,7 @@ def run(folder: Path) -> Table:
         ("history", _steps(card.windows["history"], card.step)),
         ("horizon", _steps(card.windows["horizon"], card.step)),
         *_lag_rows(card),
-        ("departure", str(card.windows["departure"])),
-        ("scaling", _scaling_text(card)),
+        *_learned_rows(card),
         *([("protocol", card.protocol)] if card.protocol else []),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
@@ -110,9 +109,23 @@ def _weights_rows(card: RunCard) -> Rows:
     ]
 
 
-def _scaling_text(card: RunCard) -> str:
+def _learned_rows(card: RunCard) -> Rows:
+    """What values become before a model sees them."""
     spec = WindowSpec.from_json(card.windows)
-    return f"{spec.scaling}, all variables together" if spec.scale_together else spec.scaling
+    rows: Rows = []
+    if spec.has_functions:
+        rows.append(("function", _of_variables(spec.function)))
+    rows.append(("departure", _of_variables(spec.departure)))
+    if card.climatology is not None:
+        rows.append(("climatology", card.climatology.kind))
+    together = ", all variables together" if spec.scale_together else ""
+    return [*rows, ("scaling", _of_variables(spec.scaling) + together)]
+
+
+def _of_variables(given: str | Mapping[str, str]) -> str:
+    if isinstance(given, str):
+        return given
+    return ", ".join(f"{value} of {name}" for name, value in given.items())
 
 
 def _part_text(card: RunCard, name: str) -> str:

@@ -5,22 +5,33 @@ memory, or beyond :data:`IN_MEMORY` bytes in a temporary file that the system pa
 """
 
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stforecast.climatology.frames import Fields, Frames, Positions
+from stforecast.climatology.frames import Fields, Positions
 
 IN_MEMORY = 512 * 2**20
+
+
+class Fieldwise(Protocol):
+    """Whatever gives the fields of a period, such as :class:`stforecast.climatology.Frames`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+
+    def period(self, first: int, stop: int) -> Iterator[tuple[Positions, Fields]]:
+        """The fields of a period in pieces: positions (n,) and fields (n, C, H, W)."""
 
 
 class ClassMeans:
     """The mean field of each class of times; missing where a class has no value of a cell."""
 
     def __init__(
-        self, sequences: Sequence[Frames], train: tuple[int, int], classes: Positions, n: int
+        self, sequences: Sequence[Fieldwise], train: tuple[int, int], classes: Positions, n: int
     ) -> None:
         """`classes`: of each position of the training period, 0 … n - 1, or -1 to leave it out.
 
@@ -67,7 +78,7 @@ class ClassMeans:
         """Mean fields (n, C, H, W)."""
         result = zeros(self.sums.shape, np.float32)
         for index in range(len(result)):
-            result[index] = _ratio(self.sums[index], self.counts[index])
+            result[index] = ratio(self.sums[index], self.counts[index])
         return result
 
     def window_means(self, n_days: int, half_width: int) -> Fields:
@@ -76,29 +87,34 @@ class ClassMeans:
         The classes are numbered date by date: ``date * hours + hour``. Dates go round: those at the
         end of the year are near those at its beginning.
         """
-        hours = len(self.sums) // n_days
-        sums = self.sums.reshape(n_days, hours, *self.sums.shape[1:])
-        counts = self.counts.reshape(n_days, hours, *self.counts.shape[1:])
-        width = min(2 * half_width + 1, n_days)
-        first = -(width // 2)
-        total = np.zeros(sums.shape[1:])
-        number = np.zeros(counts.shape[1:], np.int64)
-        for day in range(first, first + width):
-            total += sums[day % n_days]
-            number += counts[day % n_days]
-        result = zeros(sums.shape, np.float32)
-        for day in range(n_days):
-            result[day] = _ratio(total, number)
-            leaving, entering = (day + first) % n_days, (day + first + width) % n_days
-            total += sums[entering] - sums[leaving]
-            number += counts[entering] - counts[leaving]
-        return result.reshape(self.sums.shape)
+        return window_means(self.sums, self.counts, n_days, half_width)
+
+
+def window_means(sums: NDArray[Any], counts: NDArray[Any], n_days: int, half_width: int) -> Fields:
+    """Means (n, C, H, W) from sums and counts of classes, see :meth:`ClassMeans.window_means`."""
+    shape, hours = sums.shape, len(sums) // n_days
+    sums = sums.reshape(n_days, hours, *sums.shape[1:])
+    counts = counts.reshape(n_days, hours, *counts.shape[1:])
+    width = min(2 * half_width + 1, n_days)
+    first = -(width // 2)
+    total = np.zeros(sums.shape[1:])
+    number = np.zeros(counts.shape[1:], np.int64)
+    for day in range(first, first + width):
+        total += sums[day % n_days]
+        number += counts[day % n_days]
+    result = zeros(sums.shape, np.float32)
+    for day in range(n_days):
+        result[day] = ratio(total, number)
+        leaving, entering = (day + first) % n_days, (day + first + width) % n_days
+        total += sums[entering] - sums[leaving]
+        number += counts[entering] - counts[leaving]
+    return result.reshape(shape)
 
 
 class LinearTrend:
     """Mean and linear trend of each cell over a training period, by least squares."""
 
-    def __init__(self, sequences: Sequence[Frames], train: tuple[int, int]) -> None:
+    def __init__(self, sequences: Sequence[Fieldwise], train: tuple[int, int]) -> None:
         self.origin = (train[0] + train[1] - 1) / 2
         n, t, tt, v, tv = (np.zeros(sequences[0].shape) for _ in range(5))
         for positions, fields in (part for frames in sequences for part in frames.period(*train)):
@@ -123,7 +139,8 @@ class LinearTrend:
         return fields
 
 
-def _ratio(total: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
+def ratio(total: NDArray[Any], number: NDArray[Any]) -> NDArray[Any]:
+    """Means from sums and counts; missing where there is nothing."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(number > 0, total / np.maximum(number, 1), np.nan))
 

@@ -66,7 +66,9 @@ class Batches:
         much = samples * read > store.n_sequences * store.shape[0]
         self._frames = Frames(store, cache_bytes=None if much else 0)
         self._covariates = CovariateSet.of(spec, store, model.given, trained=True)
-        self._surroundings = Surroundings(spec, self._frames, self._covariates, model.card.channels)
+        self._surroundings = Surroundings(
+            spec, self._frames, self._covariates, model.card.channels, model.climatology
+        )
 
     def __call__(self, sequences: Sequence[int] | None, inits: Positions) -> NDArray[np.float32]:
         """Forecasts (I, L[, M][, S], C, H, W).

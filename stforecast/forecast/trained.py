@@ -16,6 +16,7 @@ from stforecast.folders import repair
 from stforecast.models import Forecaster, SampleShape, create_model
 from stforecast.options import CovariateOptions
 from stforecast.options.covariates import moved
+from stforecast.windows.climatology import Climatology, read_climatology
 from stforecast.windows.covariates import Given
 from stforecast.windows.noise import Noise
 from stforecast.windows.spec import WindowSpec
@@ -38,6 +39,7 @@ class TrainedModel:
     transform: Transform
     spec: WindowSpec
     device: torch.device
+    climatology: Climatology | None = None
     given: tuple[Given, ...] = ()
     """New values of covariates that come from files."""
 
@@ -93,7 +95,9 @@ def load_trained(folder: str | Path, device: Device = "auto") -> TrainedModel:
     card, weights = _of_one_save(folder)
     module = _module(card, folder)
     _load_weights(module, weights, folder / BEST_WEIGHTS)
-    transform = Transform.from_card(card)
+    kept = card.climatology
+    climatology = None if kept is None else read_climatology(folder, kept)
+    transform = Transform.from_card(card, climatology)
     if transform.mask_channels > module.shape.past_channels:
         raise RunError(
             f"the card in {folder} contradicts itself (shape and statistics); train the run again"
@@ -103,7 +107,7 @@ def load_trained(folder: str | Path, device: Device = "auto") -> TrainedModel:
     if target.type != "mps":
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     spec = WindowSpec.from_json(card.windows)
-    return TrainedModel(card, module, transform.to(target), spec, target)
+    return TrainedModel(card, module, transform.to(target), spec, target, climatology)
 
 
 def _module(card: RunCard, folder: Path) -> Forecaster:

@@ -103,6 +103,12 @@ class FileCovariate(Options):
     )
 
 
+class ClimatologyCovariate(Options):
+    """What is usual at each time, by ``windows.climatology``: a field for each variable."""
+
+    climatology: Literal[True]
+
+
 # A further source: its options, named by the key that tells them from the others.
 _BY_KEY: dict[str, type[BaseModel]] = {
     "calendar": CalendarCovariate,
@@ -110,6 +116,7 @@ _BY_KEY: dict[str, type[BaseModel]] = {
     "sun": SunCovariate,
     "grid": GridCovariate,
     "file": FileCovariate,
+    "climatology": ClimatologyCovariate,
 }
 
 
@@ -130,7 +137,8 @@ CovariateOptions = Annotated[
     | Annotated[HolidayCovariate, Tag("HolidayCovariate")]
     | Annotated[SunCovariate, Tag("SunCovariate")]
     | Annotated[GridCovariate, Tag("GridCovariate")]
-    | Annotated[FileCovariate, Tag("FileCovariate")],
+    | Annotated[FileCovariate, Tag("FileCovariate")]
+    | Annotated[ClimatologyCovariate, Tag("ClimatologyCovariate")],
     Discriminator(_kind_of),
 ]
 

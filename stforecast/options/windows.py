@@ -8,6 +8,9 @@ from stforecast.options.base import Options
 from stforecast.options.covariates import CovariateOptions
 
 Steps = int | str
+Departure = Literal["none", "last_frame", "history_mean", "climatology"]
+Scaling = Literal["standard", "minmax", "minmax_symmetric", "none"]
+Function = Literal["none", "log1p", "sqrt"]
 
 
 class WindowOptions(Options):
@@ -21,15 +24,27 @@ class WindowOptions(Options):
         "model too, such as [24h, 168h]; of lags shorter than the lead, as many as lead back to "
         "the initial time",
     )
-    departure: Literal["none", "last_frame", "history_mean"] = Field(
+    function: Function | dict[str, Function] = Field(
         "none",
-        description="subtracted from history and target and added back to the forecast; series "
-        "that drift need it",
+        description="learned in place of the values, and undone in the forecast: log1p and sqrt "
+        "suit counts and rain; one for all variables, or such as {rain: log1p}",
     )
-    scaling: Literal["standard", "minmax", "minmax_symmetric", "none"] = Field(
+    departure: Departure | dict[str, Departure] = Field(
+        "none",
+        description="subtracted from history and target and added back to the forecast: series "
+        "that drift need last_frame or history_mean, those with a daily or weekly round "
+        "climatology; one for all variables, or such as {t2m: climatology}",
+    )
+    climatology: Literal["auto", "hour_of_week", "hour", "season"] = Field(
+        "auto",
+        description="what is usual: the mean over the training period of the same hour of the "
+        "week, of the day, or of the day within 61 days around the date; auto takes what fits best "
+        "the weeks that it did not learn from",
+    )
+    scaling: Scaling | dict[str, Scaling] = Field(
         "standard",
         description="what the training period becomes: mean 0 and variance 1, [0, 1], [-1, 1], or "
-        "as it is",
+        "as it is; one for all variables, or such as {rain: minmax}",
     )
     scale_together: bool = Field(
         False, description="one scaling for all variables; by default each has its own"

@@ -28,6 +28,7 @@ from stforecast.training.resume import (
 from stforecast.training.runfolder import RunFolder
 from stforecast.training.signals import StopRequest
 from stforecast.windows import Statistics, WindowSpec
+from stforecast.windows.climatology import read_climatology
 
 
 def train(
@@ -91,7 +92,10 @@ def train(
             state = read_state(run.path / STATE)
         statistics = None if card is None else Statistics.from_json(card.statistics)
         told = () if card is None else WindowSpec.from_json(card.windows).told
-        plan = make_plan(store, windows, split, statistics, told=told)
+        climatology = None
+        if card is not None and card.climatology is not None:
+            climatology = read_climatology(run.path, card.climatology)
+        plan = make_plan(store, windows, split, statistics, told=told, climatology=climatology)
         samples = plan.training_samples(store)
         if samples < training.devices:
             raise DataError(
@@ -106,6 +110,8 @@ def train(
         )
         if card is None or state is None:
             card = make_card(name, plan, store, system, training, hardware, experiment)
+            if plan.climatology is not None:
+                plan.climatology.write(run.path)
         else:
             check_same(state["matters"], matters)
             check_budget(state["matters"], training, card.training.finished)

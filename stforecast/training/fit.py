@@ -96,7 +96,7 @@ def _session(
     penalty = pointwise_loss(named)
     module = TrainingModule(
         model,
-        Transform.create(plan.statistics, plan.spec, job.store.meta.channels),
+        Transform.create(plan.statistics, plan.spec, job.store.meta.channels, plan.climatology),
         options,
         penalty,
         # Its gradients are unscaled before they are clipped, which a fused step would do itself.
@@ -122,9 +122,7 @@ def _session(
     validator = None
     if len(plan.validation):
         validator = Validator(
-            loader(
-                WindowDataset(job.store, plan.spec, plan.validation, plan.frames), shuffle=False
-            ),
+            loader(plan.dataset(job.store, plan.validation), shuffle=False),
             job.store.channels,
             penalty,
             hardware.autocast_dtype,

@@ -107,6 +107,7 @@ def import_weights(
     run = RunFolder.create(Path(folder), replace)
     try:
         plan = make_plan(store, windows.model_copy(update={"horizon": horizon}), split)
+        assert isinstance(window.scaling, str)
         statistics = _statistics(
             plan.statistics, normalisation or Normalisation(), window.scaling, store.channels
         )
@@ -141,13 +142,21 @@ def import_weights(
 
 
 def _refuse_what_weights_do_not_know(window: WindowSpec) -> None:
-    if window.covariates:
+    if window.covariates or window.tells_climatology:
         raise ConfigError("public weights know no covariates; set windows.covariates to []")
-    if window.departure != "none":
-        raise ConfigError(
-            f"windows.departure is {window.departure}, and public weights forecast the values "
-            "themselves; set it to none"
-        )
+    for option, changed in (
+        ("departure", window.has_departures),
+        ("function", window.has_functions),
+    ):
+        if changed:
+            raise ConfigError(
+                f"windows.{option} is {getattr(window, option)}, and public weights forecast the "
+                "values themselves; set it to none"
+            )
+    if window.lags:
+        raise ConfigError("public weights know no lagged frames; set windows.lags to []")
+    if not isinstance(window.scaling, str):
+        raise ConfigError("public weights scale all variables alike; give one windows.scaling")
 
 
 def _model(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.card import ModelCard, RunCard, TrainingCard
+from stforecast.errors import ConfigError
 from stforecast.models import SampleShape
 from stforecast.options import SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
@@ -27,6 +28,7 @@ from stforecast.windows import (
     resolve_windows,
     sample_shape,
 )
+from stforecast.windows.climatology import Climatology, learn_climatology
 from stforecast.windows.covariates.learning import learn_covariates
 from stforecast.windows.days import left_out, usable_times
 from stforecast.windows.parts import PartName, Range
@@ -50,12 +52,17 @@ class Plan:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     frames: Frames
+    climatology: Climatology | None = None
 
     def training_data(self, store: TensorStore) -> WindowDataset | GeneratedDataset:
         """The samples to train on, stored or drawn."""
         if store.generator is not None:
             return GeneratedDataset(store, self.spec)
-        return WindowDataset(store, self.spec, self.train, self.frames)
+        return self.dataset(store, self.train)
+
+    def dataset(self, store: TensorStore, samples: NDArray[np.int64]) -> WindowDataset:
+        """Stored samples, with what the run has learned of the training period."""
+        return WindowDataset(store, self.spec, samples, self.frames, climatology=self.climatology)
 
     def training_samples(self, store: TensorStore) -> int:
         """Samples of one epoch."""
@@ -85,6 +92,11 @@ def settle_windows(
     spec = resolve_windows(windows, store.axis.step)
     check_scaling(spec, store.meta.channels)
     drawn = store.meta.generation
+    if drawn is not None and spec.needs_climatology:
+        raise ConfigError(
+            "the training sequences of this record are drawn as they are needed, and have no "
+            "climatology; set windows.departure to another one, and tell none as a covariate"
+        )
     stored: dict[PartName, Range] | None = None
     if drawn is not None:
         stored = {part: drawn.stored[part] for part in drawn.stored}
@@ -99,8 +111,10 @@ def make_plan(
     statistics: Statistics | None = None,
     progress: Callable[[int, int], None] | None = None,
     told: tuple[Told, ...] = (),
+    climatology: Climatology | None = None,
 ) -> Plan:
-    """Settle windows, splits and statistics; those of a resumed run are given, also of covariates.
+    """Settle windows, splits, statistics and climatology; a resumed run gives its own of them, and
+    of its covariates.
 
     Raises:
         DataError: the training or the validation period has no window without an absent time.
@@ -115,8 +129,11 @@ def make_plan(
     if store.meta.generation is None:
         train = list_samples(store, spec, splits, "train")
     frames = Frames(store, progress=progress, sequences=_needed(splits))
+    if climatology is None and spec.needs_climatology:
+        climatology = learn_climatology(store, spec, splits, frames)
     if statistics is None:
-        statistics = compute_statistics(store, spec, splits, frames)
+        usual = None if climatology is None else climatology.fields_at(store.axis)
+        statistics = compute_statistics(store, spec, splits, frames, usual)
     return Plan(
         spec=spec,
         splits=splits,
@@ -125,6 +142,7 @@ def make_plan(
         train=train,
         validation=list_samples(store, spec, splits, "validation"),
         frames=frames,
+        climatology=climatology,
     )
 
 
@@ -172,6 +190,7 @@ def make_card(
         ),
         notes=list(plan.splits.notes),
         statistics=plan.statistics.to_json(),
+        climatology=None if plan.climatology is None else plan.climatology.card,
         experiment=experiment,
         noise=None if draws is None else draws.card,
         seed=options.seed,

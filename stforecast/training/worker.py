@@ -23,6 +23,7 @@ from stforecast.training.logs import Best, Row
 from stforecast.training.plan import make_plan
 from stforecast.training.signals import StopRequest
 from stforecast.windows import Statistics, WindowSpec
+from stforecast.windows.climatology import read_climatology
 
 
 class Line:
@@ -78,7 +79,11 @@ def main() -> int:
     try:
         statistics = Statistics.from_json(job.card.statistics)
         told = WindowSpec.from_json(job.card.windows).told
-        plan = make_plan(job.store, job.windows, job.split, statistics, told=told)
+        kept = job.card.climatology
+        climatology = None if kept is None else read_climatology(job.run.path, kept)
+        plan = make_plan(
+            job.store, job.windows, job.split, statistics, told=told, climatology=climatology
+        )
         state = read_state(job.run.path / STATE) if job.resume else None
         result = fit(job, plan, ranks, Remote(line, ranks), stop, state)
     except NotFiniteError as error:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from stforecast.models import Covariates, SampleShape
 from stforecast.store import ChannelMeta, TensorStore
+from stforecast.windows.climatology import ClassIndex, Climatology
 from stforecast.windows.covariates import CovariateSet, Kind
 from stforecast.windows.covariates.sky import sky_of
 from stforecast.windows.frames import Frames
@@ -41,6 +42,9 @@ class Batch:
         variable asks.
     noise:
         (B, Z, H, W) standard normal, see :mod:`stforecast.windows.noise`; None without.
+    classes, lag_classes:
+        (B, T + T') and (B, G, T + T') int64: which field of the run's climatology is that of each
+        time of the window and of each lagged frame; None where there is none.
     """
 
     history: Tensor
@@ -50,6 +54,8 @@ class Batch:
     lags: Tensor | None = None
     noise: Tensor | None = None
     night: Tensor | None = None
+    classes: Tensor | None = None
+    lag_classes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.history)
@@ -97,6 +103,8 @@ class Batch:
             lags=maybe(self.lags),
             noise=maybe(self.noise),
             night=maybe(self.night),
+            classes=maybe(self.classes),
+            lag_classes=maybe(self.lag_classes),
         )
 
 
@@ -109,6 +117,8 @@ class Surroundings:
         The windows, what reads the lagged frames, and the covariates.
     channels:
         The variables, of which those of daylight need to know the night.
+    climatology:
+        That of the run, if it has one.
     """
 
     def __init__(
@@ -117,11 +127,15 @@ class Surroundings:
         frames: Frames,
         covariates: CovariateSet,
         channels: Sequence[ChannelMeta] = (),
+        climatology: Climatology | None = None,
     ) -> None:
         self.spec = spec
         self.frames = frames
         self.covariates = covariates
         self._sky = sky_of(frames.store, channels)
+        self._classes: ClassIndex | None = None
+        if climatology is not None and spec.needs_climatology:
+            self._classes = ClassIndex(climatology, frames.store.axis, spec.horizon)
 
     def around(
         self,
@@ -136,11 +150,17 @@ class Surroundings:
         was known at the samples' initial times.
         """
         sequences, inits = samples[:, 0], samples[:, 1]
-        lags = None
+        lags = classes = lag_classes = None
+        if self._classes is not None:
+            window = np.arange(1 - self.spec.history, self.spec.horizon + 1)
+            found = self._classes(inits[:, None] + ahead + window)
+            classes = torch.from_numpy(found)
         if self.spec.lags:
             positions = lag_positions(self.spec, inits, ahead)
-            found = self.frames.gather(sequences, positions.reshape(len(samples), -1))
-            lags = found.view(*positions.shape, *found.shape[2:])
+            fields = self.frames.gather(sequences, positions.reshape(len(samples), -1))
+            lags = fields.view(*positions.shape, *fields.shape[2:])
+            if self._classes is not None:
+                lag_classes = torch.from_numpy(self._classes(positions))
         night = None
         if self._sky is not None:
             after = inits[:, None] + ahead + np.arange(1, self.spec.horizon + 1)
@@ -153,6 +173,8 @@ class Surroundings:
             index=torch.from_numpy(samples),
             lags=lags,
             night=night,
+            classes=classes,
+            lag_classes=lag_classes,
         )
 
 
@@ -173,6 +195,8 @@ class WindowDataset(Dataset[Batch]):
         By default they are read from the store as they are needed.
     target:
         Whether the batches have targets. Without, only the history need exist.
+    climatology:
+        That of the training period, where the windows need one.
     """
 
     fresh: ClassVar[bool] = False
@@ -184,6 +208,7 @@ class WindowDataset(Dataset[Batch]):
         samples: ArrayLike,
         frames: Frames | None = None,
         target: bool = True,
+        climatology: Climatology | None = None,
     ) -> None:
         chosen = np.asarray(samples, np.int64)
         if chosen.ndim == 1:
@@ -192,8 +217,9 @@ class WindowDataset(Dataset[Batch]):
         self.spec = spec
         self.target = target
         self.frames = Frames(store, cache_bytes=0) if frames is None else frames
+        covariates = CovariateSet.of(spec, store)
         self.surroundings = Surroundings(
-            spec, self.frames, CovariateSet.of(spec, store), store.meta.channels
+            spec, self.frames, covariates, store.meta.channels, climatology
         )
 
     def __len__(self) -> int:
@@ -248,8 +274,10 @@ def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_
         height=height,
         width=width,
         past_channels=len(covariates.names("past")) + int(missing.sum()),
-        # a frame and its mask for each lag, see Transform.inputs
-        future_channels=len(covariates.names("future")) + len(spec.lags) * (channels + 1),
+        # a frame and its mask for each lag, and what is usual: see Transform.inputs
+        future_channels=len(covariates.names("future"))
+        + len(spec.lags) * (channels + 1)
+        + spec.tells_climatology * channels,
         static_channels=len(covariates.names("static")),
         periodic_x=store.grid.is_periodic,
         unit_range=_unit_range(store, spec),
@@ -258,11 +286,14 @@ def sample_shape(store: TensorStore, spec: WindowSpec, missing: NDArray[np.bool_
 
 def _unit_range(store: TensorStore, spec: WindowSpec) -> bool:
     """Whether scaling brings the values into [0, 1], or leaves them there."""
-    if spec.departure != "none":
+    if spec.has_departures:
         return False
-    if spec.scaling == "none":
-        bounds = [(channel.minimum, channel.maximum) for channel in store.meta.channels]
-        return all(
-            low is not None and high is not None and low >= 0 and high <= 1 for low, high in bounds
-        )
-    return spec.scaling == "minmax"
+    return all(
+        scaling == "minmax" or (scaling == "none" and _within_unit(channel))
+        for scaling, channel in zip(spec.scalings(store.channels), store.meta.channels, strict=True)
+    )
+
+
+def _within_unit(channel: ChannelMeta) -> bool:
+    low, high = channel.minimum, channel.maximum
+    return low is not None and high is not None and low >= 0 and high <= 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stforecast.errors import ConfigError, RunError
 from stforecast.store import ChannelMeta
-from stforecast.windows.spec import Departure, Scaling, WindowSpec
+from stforecast.windows.spec import Departure, Scaling, Value, WindowSpec, check_variables
 from stforecast.windows.statistics import Statistics
 
 Floats = NDArray[np.float64]
@@ -20,11 +20,13 @@ Floats = NDArray[np.float64]
 
 def offset_and_scale(
     statistics: Statistics,
-    departure: Departure = "none",
-    scaling: Scaling = "standard",
+    departure: Departure | Sequence[Departure] = "none",
+    scaling: Scaling | Sequence[Scaling] = "standard",
     together: bool = False,
 ) -> tuple[Floats, Floats]:
-    """What the channels are shifted by and divided by, (C,) each, in physical units.
+    """What the channels are shifted by and divided by, (C,) each, in the units of the statistics.
+
+    Departure and scaling are one for all channels, or one for each.
 
     - ``standard``: mean and standard deviation, so that the training period has mean 0 and
       variance 1
@@ -43,6 +45,25 @@ def offset_and_scale(
     """
     if together:
         statistics = _together(statistics)
+    count = len(statistics.mean)
+    offset, scale = np.zeros(count), np.ones(count)
+    for index, kinds in enumerate(
+        zip(each_channel(departure, count), each_channel(scaling, count), strict=True)
+    ):
+        shifts, divisors = _of_all(statistics, *kinds)
+        offset[index], scale[index] = shifts[index], divisors[index]
+    return offset, scale
+
+
+def each_channel(given: Value | Sequence[Value], count: int) -> tuple[Value, ...]:
+    """One value for each channel, where one may stand for all."""
+    return (given,) * count if isinstance(given, str) else tuple(given)
+
+
+def _of_all(
+    statistics: Statistics, departure: Departure, scaling: Scaling
+) -> tuple[Floats, Floats]:
+    """Offset and scale of all channels, were they all departures and scaled like this."""
     low, high = statistics.minimum, statistics.maximum
     span = np.where(statistics.constant, 1.0, high - low)
     if scaling == "none":
@@ -66,9 +87,10 @@ def value_ranges(
     Those of the training period where values are scaled by them; else a channel's bounds, and the
     training period's where it has none. The same for all channels that are scaled together.
     """
-    by_bounds = spec.scaling not in ("minmax", "minmax_symmetric")
+    scalings = spec.scalings([channel.name for channel in channels])
     ranges = {}
     for index, channel in enumerate(channels):
+        by_bounds = scalings[index] not in ("minmax", "minmax_symmetric")
         low, high = float(statistics.minimum[index]), float(statistics.maximum[index])
         if by_bounds and channel.minimum is not None:
             low = channel.minimum
@@ -82,7 +104,20 @@ def value_ranges(
 
 
 def check_scaling(spec: WindowSpec, channels: Sequence[ChannelMeta]) -> None:
-    """ConfigError where channels of unlike units are to be scaled together."""
+    """ConfigError where channels that differ are to be scaled together, or one is unknown."""
+    names = [channel.name for channel in channels]
+    check_variables(spec, names)
+    if spec.scale_together:
+        for option, values in (
+            ("departure", spec.departures(names)),
+            ("scaling", spec.scalings(names)),
+            ("function", spec.functions(names)),
+        ):
+            if len(set(values)) > 1:
+                raise ConfigError(
+                    f"windows.scale_together needs one windows.{option} for all variables; set "
+                    "scale_together to false"
+                )
     units = {(channel.units or "").strip() for channel in channels}
     if spec.scale_together and len(units) > 1:
         listed = ", ".join(f"{channel.name} in {channel.units or '1'}" for channel in channels)

@@ -5,8 +5,8 @@ Golub & LeVeque (1983), which loses no digits when the mean is large beside the 
 (temperatures in kelvin, pressures in pascal).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from stforecast.errors import DataError, RunError
 from stforecast.generators import SequenceGenerator
 from stforecast.windows.days import usable_times
+from stforecast.windows.functions import apply, of_values
 from stforecast.windows.parts import Splits
 from stforecast.windows.samples import SteppedStore, list_samples
-from stforecast.windows.spec import Departure, WindowSpec
+from stforecast.windows.spec import Departure, Function, WindowSpec
 
 BLOCK_BYTES = 32 * 2**20
 DEPARTURE_SAMPLES = 2048
 DRAWN_SEQUENCES = 512
 
 Floats = NDArray[np.float64]
+# What is usual at positions (n,): fields (n, C, H, W), after the functions.
+Usual = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 class FrameSource(Protocol):
@@ -59,9 +62,12 @@ class Statistics:
         In the units of the channel; std with denominator n.
     missing:
         Whether a present time of the training period lacks cells of this channel.
+    function_mean, function_std:
+        Mean and std of what ``windows.function`` makes of the values; None without functions.
     departure_scale:
         Root mean square of the departures ``target - reference`` over the training windows, None
         without departures. About zero and not about their mean, so that a steady trend has a scale.
+        After the functions, and 1 for a channel that is learned as it is.
     """
 
     mean: Floats
@@ -71,6 +77,31 @@ class Statistics:
     count: NDArray[np.int64]
     missing: NDArray[np.bool_]
     departure_scale: Floats | None = None
+    function_mean: Floats | None = None
+    function_std: Floats | None = None
+
+    def after(self, functions: Sequence[Function]) -> "Statistics":
+        """The statistics of what functions, one for each channel, make of the values.
+
+        RunError where they were not taken of it.
+        """
+        if all(function == "none" for function in functions):
+            return self
+        if self.function_mean is None or self.function_std is None:
+            raise RunError("the run has no statistics after windows.function; train it again")
+        ends = [
+            np.array([of_values(value, one) for value, one in zip(end, functions, strict=True)])
+            for end in (self.minimum, self.maximum)
+        ]
+        return replace(
+            self,
+            mean=self.function_mean,
+            std=self.function_std,
+            minimum=ends[0],
+            maximum=ends[1],
+            function_mean=None,
+            function_std=None,
+        )
 
     @property
     def constant(self) -> NDArray[np.bool_]:
@@ -85,6 +116,9 @@ class Statistics:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the card of a run."""
+        optional = {"departure_scale": self.departure_scale}
+        if self.function_mean is not None:
+            optional |= {"function_mean": self.function_mean, "function_std": self.function_std}
         return {
             "mean": self.mean.tolist(),
             "std": self.std.tolist(),
@@ -92,9 +126,10 @@ class Statistics:
             "maximum": self.maximum.tolist(),
             "count": self.count.tolist(),
             "missing": self.missing.tolist(),
-            "departure_scale": (
-                None if self.departure_scale is None else self.departure_scale.tolist()
-            ),
+            **{
+                name: None if values is None else values.tolist()
+                for name, values in optional.items()
+            },
         }
 
     @classmethod
@@ -102,6 +137,8 @@ class Statistics:
         """Inverse of :meth:`to_json`; RunError when a value is missing or wrong."""
         try:
             departure = values["departure_scale"]
+            learned = [values.get("function_mean"), values.get("function_std")]
+            mean, std = (None if one is None else np.asarray(one, np.float64) for one in learned)
             found = cls(
                 mean=np.asarray(values["mean"], np.float64),
                 std=np.asarray(values["std"], np.float64),
@@ -110,6 +147,8 @@ class Statistics:
                 count=np.asarray(values["count"], np.int64),
                 missing=np.asarray(values["missing"], np.bool_),
                 departure_scale=None if departure is None else np.asarray(departure, np.float64),
+                function_mean=mean,
+                function_std=std,
             )
             arrays = [array for array in vars(found).values() if array is not None]
             if {array.shape for array in arrays} != {(arrays[0].size,)}:
@@ -122,14 +161,19 @@ class Statistics:
 
 
 def compute_statistics(
-    store: SampleStore, spec: WindowSpec, splits: Splits, frames: FrameSource | None = None
+    store: SampleStore,
+    spec: WindowSpec,
+    splits: Splits,
+    frames: FrameSource | None = None,
+    usual: Usual | None = None,
 ) -> Statistics:
     """Statistics of the training part of ``splits``, and of nothing else.
 
     Of training sequences that are drawn as they are needed, they are those of the first
     ``DRAWN_SEQUENCES``.
     Departures are taken from at most ``DEPARTURE_SAMPLES`` windows, evenly spread over the period.
-    ``frames`` reads the same data from memory, if it is there.
+    ``frames`` reads the same data from memory, if it is there, and ``usual`` gives the climatology
+    that departures may be from.
 
     Raises
     ------
@@ -140,12 +184,17 @@ def compute_statistics(
     sequences = splits.sequences_of("train")
     if store.generator is not None:
         source, sequences = _Drawn(store.generator), range(DRAWN_SEQUENCES)
+    functions = spec.functions(store.channels)
     moments = _Moments(store.shape[1])
+    changed = _Moments(store.shape[1]) if spec.has_functions else None
     start, stop = splits.train
     usable = usable_times(store, spec)
     for sequence in sequences:
-        for first, last in _blocks(start, stop, _block_length(store.shape)):
-            moments.add(source.read(first, last, sequence)[usable[first:last]])
+        for first, last in blocks(start, stop, block_length(store.shape)):
+            block = source.read(first, last, sequence)[usable[first:last]]
+            moments.add(block)
+            if changed is not None:
+                changed.add(apply(block, functions))
     for name, count, total in zip(store.channels, moments.count, moments.m2, strict=True):
         if count == 0:
             raise DataError(
@@ -158,13 +207,14 @@ def compute_statistics(
                 "mark them as missing in the source"
             )
     departure_scale = None
-    if spec.departure != "none":
+    if spec.has_departures:
         samples = (
             list_samples(store, spec, splits, "train")
             if store.generator is None
             else _windows(spec, store.shape[0], sequences)
         )
-        departure_scale = _departure_scale(source, spec, samples)
+        departures = spec.departures(store.channels)
+        departure_scale = _departure_scale(source, spec, samples, departures, functions, usual)
     return Statistics(
         mean=moments.mean,
         std=np.sqrt(moments.m2 / moments.count),
@@ -173,6 +223,8 @@ def compute_statistics(
         count=moments.count,
         missing=moments.missing,
         departure_scale=departure_scale,
+        function_mean=None if changed is None else changed.mean,
+        function_std=None if changed is None else np.sqrt(changed.m2 / changed.count),
     )
 
 
@@ -248,9 +300,14 @@ class _Moments:
 
 
 def _departure_scale(
-    source: FrameSource, spec: WindowSpec, samples: NDArray[np.int64]
-) -> Floats | None:
-    """Root mean square of ``target - reference`` per channel (C,)."""
+    source: FrameSource,
+    spec: WindowSpec,
+    samples: NDArray[np.int64],
+    departures: Sequence[Departure],
+    functions: Sequence[Function],
+    usual: Usual | None,
+) -> Floats:
+    """Root mean square of ``target - reference`` per channel (C,), 1 for those without."""
     chosen = samples
     if len(samples) > DEPARTURE_SAMPLES:
         spread = np.linspace(0, len(samples) - 1, DEPARTURE_SAMPLES).round().astype(np.int64)
@@ -259,21 +316,33 @@ def _departure_scale(
     count = np.zeros(source.shape[1], np.int64)
     for sequence, init in chosen:
         window = source.read(init - spec.history + 1, init + spec.horizon + 1, int(sequence))
-        window = window.astype(np.float64)
-        reference = reference_frame(window[: spec.history], spec.departure)
-        departures = window[spec.history :] - reference
-        valid = ~np.isnan(departures)
-        squares += np.square(np.where(valid, departures, 0)).sum(axis=(0, 2, 3))
+        window = apply(window.astype(np.float64), functions)
+        target = window[spec.history :]
+        reference = np.zeros_like(target)
+        for departure in set(departures) - {"none"}:
+            chosen_channels = [one == departure for one in departures]
+            if departure == "climatology":
+                assert usual is not None
+                found = usual(np.arange(init + 1, init + spec.horizon + 1))[:, chosen_channels]
+            else:
+                found = reference_frame(window[: spec.history, chosen_channels], departure)
+            reference[:, chosen_channels] = found
+        changes = target - reference
+        valid = ~np.isnan(changes)
+        squares += np.square(np.where(valid, changes, 0)).sum(axis=(0, 2, 3))
         count += valid.sum(axis=(0, 2, 3))
     scale = np.sqrt(squares / np.maximum(count, 1))
-    return np.where(scale > 0, scale, 1.0)
+    plain = np.array([departure == "none" for departure in departures])
+    return np.where((scale > 0) & ~plain, scale, 1.0)
 
 
-def _block_length(shape: tuple[int, int, int, int]) -> int:
+def block_length(shape: tuple[int, int, int, int]) -> int:
+    """Frames that are read at once."""
     _, channels, height, width = shape
     return max(1, BLOCK_BYTES // (4 * channels * height * width))
 
 
-def _blocks(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
+def blocks(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of a length that follow each other, the last one perhaps shorter."""
     for first in range(start, stop, length):
         yield first, min(first + length, stop)

@@ -1,8 +1,8 @@
 """Physical values to what a model sees, and back: one invertible place for training and forecast.
 
-Encoding subtracts the reference of the departures (or the offset of the scaling), divides by the
-scale and puts the training period's mean, or no departure, where a cell is missing. Decoding is the
-exact inverse and keeps forecasts within each channel's bounds.
+Encoding applies each channel's function, subtracts the reference of its departures (or the offset
+of its scaling), divides by the scale and puts the training period's mean, or no departure, where a
+cell is missing. Decoding is the exact inverse and keeps forecasts within each channel's bounds.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from stforecast.card import RunCard
+from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.store import ChannelMeta
+from stforecast.windows.climatology import Climatology
 from stforecast.windows.dataset import Batch
-from stforecast.windows.scaling import offset_and_scale
-from stforecast.windows.spec import Departure, Scaling, WindowSpec
+from stforecast.windows.scaling import each_channel, offset_and_scale
+from stforecast.windows.spec import Departure, Function, Scaling, WindowSpec
 from stforecast.windows.statistics import Statistics
+
+# Beyond it, exp - 1 of a float32 would be no number, which a wild forecast is not to become.
+_LARGEST_LOG = 80.0
 
 
 class TransformState(NamedTuple):
@@ -29,7 +34,8 @@ class TransformState(NamedTuple):
     Attributes
     ----------
     reference:
-        (B, 1, C, H, W) physical values that were subtracted, or (C, 1, 1) without departures.
+        (B, 1 or T', C, H, W): what is subtracted from the target, after the functions; (C, 1, 1)
+        without departures.
     known:
         (B, 1, C, H, W): False where the whole history of a cell is missing, and so its forecast.
     night:
@@ -70,100 +76,151 @@ class Transform(nn.Module):
     ----------
     statistics:
         Those of the training period.
-    departure:
-        What is subtracted from history and target besides.
+    departure, function:
+        What is subtracted from history and target, and what is learned in place of the values: one
+        for all channels, or one for each.
     minimum, maximum:
         Bounds (C,) in physical units; None for a channel or for all without.
     scaling, together:
         As of :func:`stforecast.windows.scaling.offset_and_scale`.
     daylight:
         Which channels (C,) are zero at night; none by default.
+    climatology:
+        The usual fields (n, C, H, W) after the functions, one for each class of times.
+    tells_climatology:
+        Whether the model is told them, as future channels.
     """
 
     mean: Tensor
     offset: Tensor
     scale: Tensor
+    value_scale: Tensor
     filling: Tensor
     minimum: Tensor
     maximum: Tensor
     masked: Tensor
     daylight: Tensor
+    is_plain: Tensor
+    is_last: Tensor
+    is_usual: Tensor
+    is_log1p: Tensor
+    is_sqrt: Tensor
+    climatology: Tensor | None
 
     def __init__(
         self,
         statistics: Statistics,
-        departure: Departure = "none",
+        departure: Departure | Sequence[Departure] = "none",
         minimum: Sequence[float | None] | None = None,
         maximum: Sequence[float | None] | None = None,
-        scaling: Scaling = "standard",
+        scaling: Scaling | Sequence[Scaling] = "standard",
         together: bool = False,
         daylight: Sequence[bool] | None = None,
+        function: Function | Sequence[Function] = "none",
+        climatology: NDArray[np.float32] | None = None,
+        tells_climatology: bool = False,
     ) -> None:
         super().__init__()
-        self.departure = departure
-        offset, scale = offset_and_scale(statistics, departure, scaling, together)
         channels = len(statistics.mean)
+        self.departures = each_channel(departure, channels)
+        self.functions = each_channel(function, channels)
+        self.tells_climatology = tells_climatology
+        if climatology is None and (tells_climatology or "climatology" in self.departures):
+            raise RunError("the run has no climatology; train it again")
+        statistics = statistics.after(self.functions)
+        offset, value_scale = offset_and_scale(statistics, "none", scaling, together)
+        _, scale = offset_and_scale(statistics, self.departures, scaling, together)
+        plain = [one == "none" for one in self.departures]
         self._keep("mean", statistics.mean)
         self._keep("offset", offset)
         self._keep("scale", scale)
+        self._keep("value_scale", value_scale)
         # what the model sees of a missing cell: the mean, or no departure
-        mean = (statistics.mean - offset) / scale
-        self._keep("filling", mean if departure == "none" else np.zeros(channels))
+        self._keep("filling", np.where(plain, (statistics.mean - offset) / scale, 0.0))
         self._keep("minimum", _bounds(minimum, channels, -np.inf))
         self._keep("maximum", _bounds(maximum, channels, np.inf))
         shone = torch.tensor(list(daylight) if daylight is not None else [False] * channels)
         self.register_buffer("daylight", shone[:, None, None], persistent=False)
+        self._choose("is_plain", plain)
+        self._choose("is_last", [one == "last_frame" for one in self.departures])
+        self._choose("is_usual", [one == "climatology" for one in self.departures])
+        self._choose("is_log1p", [one == "log1p" for one in self.functions])
+        self._choose("is_sqrt", [one == "sqrt" for one in self.functions])
+        usual = None if climatology is None else torch.from_numpy(np.array(climatology, np.float32))
+        self.register_buffer("climatology", usual, persistent=False)
         masked = torch.from_numpy(np.flatnonzero(statistics.missing))
         self.register_buffer("masked", masked, persistent=False)
         self.mask_channels = len(masked)
 
     @classmethod
     def create(
-        cls, statistics: Statistics, spec: WindowSpec, channels: Sequence[ChannelMeta]
+        cls,
+        statistics: Statistics,
+        spec: WindowSpec,
+        channels: Sequence[ChannelMeta],
+        climatology: Climatology | None = None,
     ) -> "Transform":
         """The transform of a run that is being trained on ``channels``."""
-        minimum = [channel.minimum for channel in channels]
-        maximum = [channel.maximum for channel in channels]
-        daylight = [channel.daylight for channel in channels]
+        names = [channel.name for channel in channels]
         return cls(
             statistics,
-            spec.departure,
-            minimum,
-            maximum,
-            spec.scaling,
+            spec.departures(names),
+            [channel.minimum for channel in channels],
+            [channel.maximum for channel in channels],
+            spec.scalings(names),
             spec.scale_together,
-            daylight,
+            [channel.daylight for channel in channels],
+            spec.functions(names),
+            None if climatology is None else climatology.fields,
+            spec.tells_climatology,
         )
 
     @classmethod
-    def from_card(cls, card: RunCard) -> "Transform":
+    def from_card(cls, card: RunCard, climatology: Climatology | None = None) -> "Transform":
         """The transform of a trained run; RunError when its card is damaged."""
         statistics = Statistics.from_json(card.statistics)
-        return cls.create(statistics, WindowSpec.from_json(card.windows), card.channels)
+        spec = WindowSpec.from_json(card.windows)
+        return cls.create(statistics, spec, card.channels, climatology)
+
+    def _choose(self, name: str, channels: Sequence[bool]) -> None:
+        self.register_buffer(name, torch.tensor(channels)[:, None, None], persistent=False)
 
     def _keep(self, name: str, values: ArrayLike) -> None:
         buffer = torch.as_tensor(np.asarray(values, np.float32))[:, None, None]
         self.register_buffer(name, buffer, persistent=False)
 
-    def encode(self, history: Tensor) -> Encoded:
-        """Physical history (B, T, C, H, W), NaN where missing, as the model sees it."""
-        history = history.float()
+    def encode(self, history: Tensor, classes: Tensor | None = None) -> Encoded:
+        """Physical history (B, T, C, H, W), NaN where missing, as the model sees it.
+
+        classes: (B, T + T') of history and forecast, for departures from a climatology.
+        """
+        return self._encode(history, classes)[0]
+
+    def _encode(self, history: Tensor, classes: Tensor | None) -> tuple[Encoded, Tensor | None]:
+        """The same, and what is subtracted at all times alike (B, 1, C, H, W), if anything is."""
+        history = self._function(history.float())
         valid = ~torch.isnan(history)
         known = valid.any(dim=1, keepdim=True)
-        reference = self._reference(history, valid)
+        steady = self._steady(history, valid)
+        steps = history.shape[1]
+        past = None if classes is None else classes[:, :steps]
+        ahead = None if classes is None else classes[:, steps:]
+        reference = self._reference(steady, past)
         normalised = torch.where(valid, (history - reference) / self.scale, self.filling)
         mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
-        return Encoded(normalised, mask, TransformState(reference, known))
+        state = TransformState(self._reference(steady, ahead), known)
+        return Encoded(normalised, mask, state), steady
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Covariates | None, TransformState]:
         """What a model is given: :meth:`encode`, with the mask as the last past channels.
 
         The lagged frames, encoded alike, are the last future channels: for each lag C values and a
         mask, 1 in cells where all of them are known. Other future covariates, which may be the same
-        in all cells, come before them. Noise makes the last static channels.
+        in all cells, come before them; the normalised climatology, where it is told, after them.
+        Noise makes the last static channels.
         """
         covariates = batch.covariates
-        normalised, mask, state = self.encode(batch.history)
+        (normalised, mask, state), steady = self._encode(batch.history, batch.classes)
         state = state._replace(night=batch.night)
         if mask is not None:
             covariates = covariates or Covariates()
@@ -171,7 +228,7 @@ class Transform(nn.Module):
             covariates = replace(covariates, past=past)
         if batch.lags is not None:
             covariates = covariates or Covariates()
-            lagged = self._lagged(batch.lags, state)
+            lagged = self._lagged(batch.lags, steady, batch.lag_classes)
             future = _joined(covariates.future, lagged)
             covariates = replace(covariates, future=future)
         if batch.noise is not None:
@@ -179,15 +236,21 @@ class Transform(nn.Module):
             told = covariates.static
             noise = batch.noise if told is None else torch.cat([told, batch.noise], dim=1)
             covariates = replace(covariates, static=noise)
+        if self.tells_climatology:
+            assert self.climatology is not None
+            assert batch.classes is not None
+            covariates = covariates or Covariates()
+            usual = (self.climatology[batch.classes] - self.offset) / self.value_scale
+            covariates = replace(covariates, future=_joined(covariates.future, usual))
         return normalised, covariates, state
 
-    def _lagged(self, lags: Tensor, state: TransformState) -> Tensor:
+    def _lagged(self, lags: Tensor, steady: Tensor | None, classes: Tensor | None) -> Tensor:
         """Lagged frames (B, G, N, C, H, W) as channels of each time, (B, N, G·(C+1), H, W)."""
-        lags = lags.float()
+        lags = self._function(lags.float())
         valid = ~torch.isnan(lags)
-        reference = state.reference
-        if reference.ndim == 5:  # of each sample, and the same for all of its lags
-            reference = reference.unsqueeze(1)
+        # what is subtracted at all times alike is the same for all lags of a sample
+        steady = None if steady is None else steady.unsqueeze(1)
+        reference = self._reference(steady, classes)
         values = torch.where(valid, (lags - reference) / self.scale, self.filling)
         known = valid.all(dim=3, keepdim=True)
         channels = torch.cat([values, known.to(values.dtype)], dim=3)
@@ -198,7 +261,7 @@ class Transform(nn.Module):
 
         A cell counts where it holds a value and its forecast is not missing.
         """
-        target = target.float()
+        target = self._function(target.float())
         mask = ~torch.isnan(target) & state.known
         return torch.where(mask, (target - state.reference) / self.scale, 0.0), mask
 
@@ -211,26 +274,68 @@ class Transform(nn.Module):
         reference, known, night = state
         if prediction.ndim == 6:  # members
             known = known.unsqueeze(1)
-            reference = reference if self.departure == "none" else reference.unsqueeze(1)
+            reference = reference if reference.ndim < 5 else reference.unsqueeze(1)
             night = None if night is None else night.unsqueeze(1)
-        physical = prediction.float() * self.scale + reference
+        physical = self._inverse(prediction.float() * self.scale + reference)
         physical = physical.clamp(self.minimum, self.maximum)
         if night is not None:
             physical = torch.where(night & self.daylight, 0.0, physical)
         return torch.where(known, physical, torch.nan)
 
-    def _reference(self, history: Tensor, valid: Tensor) -> Tensor:
-        """Values that are subtracted from history and target."""
-        if self.departure == "none":
-            return self.offset
-        if self.departure == "history_mean":
+    def _function(self, values: Tensor) -> Tensor:
+        """What is learned in place of values (..., C, H, W)."""
+        if "log1p" in self.functions:
+            changed = values.sign() * values.abs().log1p()
+            values = torch.where(self.is_log1p, changed, values)
+        if "sqrt" in self.functions:
+            changed = values.sign() * values.abs().sqrt()
+            values = torch.where(self.is_sqrt, changed, values)
+        return values
+
+    def _inverse(self, values: Tensor) -> Tensor:
+        """The values (..., C, H, W) that the functions make these of."""
+        if "log1p" in self.functions:
+            changed = values.sign() * values.abs().clamp(max=_LARGEST_LOG).expm1()
+            values = torch.where(self.is_log1p, changed, values)
+        if "sqrt" in self.functions:
+            values = torch.where(self.is_sqrt, values * values.abs(), values)
+        return values
+
+    def _steady(self, history: Tensor, valid: Tensor) -> Tensor | None:
+        """(B, 1, C, H, W): what is subtracted at all times of a sample, from its history."""
+        reference: Tensor | None = None
+        if "history_mean" in self.departures:
             count = valid.sum(dim=1, keepdim=True)
             total = torch.where(valid, history, 0.0).sum(dim=1, keepdim=True)
-            return torch.where(count > 0, total / count.clamp(min=1), self.mean)
-        reference = self.mean.expand_as(history[:, 0])
-        for step in range(history.shape[1]):
-            reference = torch.where(valid[:, step], history[:, step], reference)
-        return reference.unsqueeze(1)
+            reference = torch.where(count > 0, total / count.clamp(min=1), self.mean)
+        if "last_frame" in self.departures:
+            last = self.mean.expand_as(history[:, 0])
+            for step in range(history.shape[1]):
+                last = torch.where(valid[:, step], history[:, step], last)
+            last = last.unsqueeze(1)
+            reference = last if reference is None else torch.where(self.is_last, last, reference)
+        return reference
+
+    def _reference(self, steady: Tensor | None, classes: Tensor | None) -> Tensor:
+        """What is subtracted at times of these classes (..., N): (..., N or 1, C, H, W).
+
+        (C, 1, 1) where no channel has departures.
+        """
+        kinds = set(self.departures)
+        reference = self.offset
+        if steady is not None:
+            reference = (
+                steady if "none" not in kinds else torch.where(self.is_plain, reference, steady)
+            )
+        if "climatology" in kinds:
+            assert self.climatology is not None
+            if classes is None:
+                raise ValueError("departures from a climatology need the classes of all times")
+            usual = self.climatology[classes]
+            if kinds == {"climatology"}:
+                return usual
+            reference = torch.where(self.is_usual, usual, reference)
+        return reference
 
 
 def _joined(future: Tensor | None, fields: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Run folders without any training: a small model with weights drawn at random."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from stforecast.models import create_model
 from stforecast.options import SplitOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.windows import compute_statistics, resolve_splits, resolve_windows, sample_shape
+from stforecast.windows.climatology import learn_climatology
 from stforecast.windows.covariates.learning import learn_covariates
 
 torch.set_num_threads(1)
@@ -31,6 +32,7 @@ def make_run(
     departure: str = "none",
     covariates: Any = (),
     lags: Sequence[int | str] = (),
+    windows: Mapping[str, Any] | None = None,
     model: str = "simvp",
     split: SplitOptions | None = None,
     precision: str = "float32",
@@ -44,11 +46,14 @@ def make_run(
         departure=departure,
         covariates=list(covariates),
         lags=list(lags),
+        **(windows or {}),
     )
     spec = resolve_windows(options, store.axis.step)
     splits = resolve_splits(store.axis, split or SplitOptions(), spec, store.n_sequences)
     spec = learn_covariates(spec, store, splits)
-    statistics = compute_statistics(store, spec, splits)
+    climatology = learn_climatology(store, spec, splits) if spec.needs_climatology else None
+    usual = None if climatology is None else climatology.fields_at(store.axis)
+    statistics = compute_statistics(store, spec, splits, usual=usual)
     shape = sample_shape(store, spec, statistics.missing)
     if noise is not None:
         more = shape.static_channels + noise.uniform + noise.local
@@ -70,6 +75,7 @@ def make_run(
         splits=splits.dates(store.axis),
         sequences=None if sequences is None else {k: tuple(v) for k, v in sequences.items()},
         statistics=statistics.to_json(),
+        climatology=None if climatology is None else climatology.card,
         seed=seed,
         noise=noise,
         precision=precision,
@@ -78,6 +84,8 @@ def make_run(
     )
     folder.mkdir(parents=True, exist_ok=True)
     card.write(folder)
+    if climatology is not None:
+        climatology.write(folder)
     save_file(system.state_dict(), folder / "model.safetensors")
     return folder
 

@@ -23,7 +23,7 @@ def changed(store: TensorStore, after: int, value: float) -> TensorStore:
     return TensorStore(dataset)
 
 
-@pytest.mark.parametrize("departure", ["none", "last_frame", "history_mean"])
+@pytest.mark.parametrize("departure", ["none", "last_frame", "history_mean", "climatology"])
 def test_a_forecast_never_reads_beyond_the_initial_time(tmp_path: Path, departure: str) -> None:
     store = make_store(80, 2, missing=0.1)
     model = make_trained(tmp_path, store, departure=departure, covariates=CALENDAR)
@@ -44,10 +44,13 @@ def test_a_forecast_is_that_of_the_record_cut_off(tmp_path: Path) -> None:
     xr.testing.assert_equal(predict(model, cut, [50], horizon=7), whole)
 
 
-@pytest.mark.parametrize("lags", [[2], ["24h", 5]])
-def test_lags_reach_back_and_never_forward(tmp_path: Path, lags: list[int | str]) -> None:
+@pytest.mark.parametrize(("lags", "departure"), [([2], "last_frame"), (["24h", 5], "climatology")])
+def test_lags_reach_back_and_never_forward(
+    tmp_path: Path, lags: list[int | str], departure: str
+) -> None:
     store = make_store(80, 2, missing=0.1, absent=[17])
-    model = make_trained(tmp_path, store, departure="last_frame", lags=lags)
+    told = [{"climatology": True}]
+    model = make_trained(tmp_path, store, departure=departure, lags=lags, covariates=told)
     needed = model.spec.history_needed
     first = predict(model, store, [50], horizon=8)
     for value in (np.nan, 1e6):
