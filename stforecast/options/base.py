@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, (str, int)) else value
+    return [value] if isinstance(value, (str, int, float)) else value
 
 
 OneOrMore = Annotated[list[Item], BeforeValidator(_as_list)]

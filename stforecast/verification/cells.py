@@ -1,102 +1,158 @@
-"""Errors summed over cells and initial times, per system, variable and group of valid times.
+"""Errors summed over cells and initial times, per system, variable, group and region.
 
 Sums of squares are summed and divided at the very end, so that the root is taken of the mean over
 all cells and initial times, and is never a mean of roots.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stforecast.verification.systems import Fields
+from stforecast import names
+from stforecast.verification.pieces import Floats, Layout, Piece, add_at, collect
 
-Floats = NDArray[np.float64]
-# Cells of the fields whose errors are held at once: 4 MiB of float64, which stay in the cache.
-_CELLS_AT_ONCE = 2**19
+Scores = dict[str, tuple[tuple[str, ...], Any]]
 
 
-class CellSums:
-    """Weighted sums of errors.
+class Statistic(ABC):
+    """Sums over all pieces, from which scores are made at the end."""
 
-    ``errors[name]`` (systems, variables, *groups) for ``squares``, ``absolute`` and ``signed``
-    errors, ``weight`` and ``count`` (variables, *groups).
+    @abstractmethod
+    def add(self, piece: Piece) -> None:
+        """Take in a piece."""
 
-    Args:
-        systems, variables: how many.
-        groups: number of labels of each group.
-        weights: (H, W) of the cells.
+    @abstractmethod
+    def scores(self) -> Scores:
+        """By name: dimensions and values; NaN where nothing was compared."""
+
+
+class CellSums(Statistic):
+    """Squared, absolute and signed errors; and those of each initial and lead time for themselves.
+
+    ``case_squares`` (systems, variables, inits, leads, regions) and ``case_weight`` (variables,
+    inits, leads, regions) are what intervals are drawn from.
     """
 
-    def __init__(
-        self, systems: int, variables: int, groups: tuple[int, ...], weights: Floats
-    ) -> None:
-        names = ("squares", "absolute", "signed")
-        self.errors = {name: np.zeros((systems, variables, *groups)) for name in names}
-        self.weight = np.zeros((variables, *groups))
-        self.count = np.zeros((variables, *groups), np.int64)
-        self._weights = weights.ravel()
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        shape = (len(layout.variables), *layout.sizes)
+        systems = len(layout.systems)
+        self.errors = {
+            name: np.zeros((systems, *shape)) for name in ("squares", "absolute", "signed")
+        }
+        self.magnitude = np.zeros(shape)
+        self.weight = np.zeros(shape)
+        self.count = np.zeros(shape, np.int64)
+        cases = (len(layout.variables), layout.inits, layout.leads, layout.weights.shape[1])
+        self.case_weight = np.zeros(cases)
+        self.case_squares = np.zeros((systems, *cases))
+        self._inside = (layout.weights > 0).astype(np.float64)
+        self._inside[:, 0] = 1.0
 
-    def add(
-        self, variable: int, truth: Fields, fields: list[Fields], codes: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Take in fields (init, lead, …, y, x) of one variable, by all systems.
-
-        A value counts where the truth and every system have it. ``codes`` (init, lead) say which
-        group each field belongs to. Gives (init, lead), True where any value counted.
-        """
-        shape = truth.shape[:2]
-        beside = int(np.prod(truth.shape[2:-2]))
-        of_fields = np.repeat(codes.ravel(), beside)
-        flat = [array.reshape(-1, self._weights.size) for array in (truth, *fields)]
-        used = np.zeros(len(of_fields), np.bool_)
-        step = max(1, _CELLS_AT_ONCE // self._weights.size)
-        for first in range(0, len(of_fields), step):
-            part = slice(first, first + step)
-            used[part] = self._add(variable, [array[part] for array in flat], of_fields[part])
-        return np.asarray(used.reshape(*shape, beside).any(axis=2))
-
-    def _add(
-        self, variable: int, arrays: list[Fields], codes: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        truth, *fields = arrays
-        common = np.isfinite(truth)
-        for field in fields:
-            common &= np.isfinite(field)
-        missing = None if common.all() else ~common
-        weight = common @ self._weights
-        collect(self.weight, (variable,), codes, weight)
-        collect(self.count, (variable,), codes, common.sum(axis=1))
-        for system, field in enumerate(fields):
-            # in float64, as sums of many float32 squares lose digits
-            error = np.subtract(field, truth, dtype=np.float64)
-            if missing is not None:
-                error[missing] = 0.0
-            place = (system, variable)
-            collect(self.errors["signed"], place, codes, error @ self._weights)
+    def add(self, piece: Piece) -> None:
+        place, weights = (piece.variable,), self.layout.weights
+        weight = piece.common @ weights
+        collect(self.weight, place, piece.codes, weight)
+        collect(self.count, place, piece.codes, np.rint(piece.common @ self._inside))
+        collect(self.magnitude, place, piece.codes, piece.sums(np.abs(piece.truth), weights))
+        case = (piece.variable, piece.inits, piece.leads)
+        add_at(self.case_weight, case, weight)
+        for system in range(len(piece.values)):
+            error = piece.error(system)
+            if piece.missing is not None:
+                error[piece.missing] = 0.0
+            collect(self.errors["signed"], (system, *place), piece.codes, error @ weights)
             np.abs(error, out=error)
-            collect(self.errors["absolute"], place, codes, error @ self._weights)
+            collect(self.errors["absolute"], (system, *place), piece.codes, error @ weights)
             np.square(error, out=error)
-            collect(self.errors["squares"], place, codes, error @ self._weights)
-        return weight > 0
+            squares = error @ weights
+            collect(self.errors["squares"], (system, *place), piece.codes, squares)
+            add_at(self.case_squares[system], case, squares)
 
-    def scores(self) -> Mapping[str, Floats]:
-        """All metrics of cells (systems, variables, *groups); NaN where nothing was compared."""
+    def scores(self) -> Scores:
+        dims = (names.SYSTEM, names.VARIABLE, *self.layout.dims)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mse = self.errors["squares"] / self.weight
-            return {
-                "rmse": np.sqrt(mse),
-                "mae": self.errors["absolute"] / self.weight,
-                "bias": self.errors["signed"] / self.weight,
-                "mse": mse,
-            }
+            means = {name: total / self.weight for name, total in self.errors.items()}
+            magnitude = self.magnitude / self.weight
+            wape = 100 * means["absolute"] / np.where(magnitude > 0, magnitude, np.nan)
+        return {
+            "rmse": (dims, np.sqrt(means["squares"])),
+            "mae": (dims, means["absolute"]),
+            "bias": (dims, means["signed"]),
+            "mse": (dims, means["squares"]),
+            "wape": (dims, wape),
+            "observed_magnitude": (dims[1:], magnitude),
+            "weight": (dims[1:], self.weight),
+            "count": (dims[1:], self.count),
+        }
 
 
-def collect(
-    totals: NDArray[Any], place: tuple[int, ...], codes: NDArray[np.int64], values: NDArray[Any]
-) -> None:
-    """Add values to the groups they belong to, in the part of the totals at `place`."""
-    shape = totals.shape[len(place) :]
-    summed = np.bincount(codes.ravel(), weights=values.ravel(), minlength=int(np.prod(shape)))
-    totals[place] += summed.reshape(shape).astype(totals.dtype)
+class RelativeErrors(Statistic):
+    """Errors as shares of what was observed, where that is large enough."""
+
+    def __init__(self, layout: Layout, threshold: float) -> None:
+        self.layout = layout
+        self.threshold = threshold
+        shape = (len(layout.variables), *layout.sizes)
+        self.total = np.zeros((len(layout.systems), *shape))
+        self.weight = np.zeros(shape)
+
+    def add(self, piece: Piece) -> None:
+        weights, size = self.layout.weights, np.abs(piece.truth, dtype=np.float64)
+        enough = piece.common & (size >= self.threshold)
+        collect(self.weight, (piece.variable,), piece.codes, enough @ weights)
+        for system in range(len(piece.values)):
+            share = np.zeros_like(size)
+            np.divide(np.abs(piece.error(system)), size, out=share, where=enough)
+            place = (system, piece.variable)
+            collect(self.total, place, piece.codes, share @ weights)
+
+    def scores(self) -> Scores:
+        dims = (names.SYSTEM, names.VARIABLE, *self.layout.dims)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mape = 100 * self.total / self.weight
+        return {"mape": (dims, mape), "mape_weight": (dims[1:], self.weight)}
+
+
+class Anomalies(Statistic):
+    """Products of departures from a climatology, which is one of the systems."""
+
+    def __init__(self, layout: Layout, climatology: int) -> None:
+        self.layout = layout
+        self.climatology = climatology
+        shape = (len(layout.variables), *layout.sizes)
+        systems = len(layout.systems)
+        self.sums: Mapping[str, Floats] = {
+            name: np.zeros((systems, *shape)) for name in ("product", "forecast", "observed")
+        }
+        self.weight = np.zeros(shape)
+
+    def add(self, piece: Piece) -> None:
+        weights = self.layout.weights
+        usual = piece.values[self.climatology].mean.astype(np.float64)
+        observed = piece.truth - usual
+        collect(self.weight, (piece.variable,), piece.codes, piece.common @ weights)
+        squares = piece.sums(observed**2, weights)
+        for system, values in enumerate(piece.values):
+            place = (system, piece.variable)
+            forecast = values.mean - usual
+            products = piece.sums(forecast * observed, weights)
+            collect(self.sums["product"], place, piece.codes, products)
+            own = piece.sums(forecast**2, weights)
+            collect(self.sums["forecast"], place, piece.codes, own)
+            collect(self.sums["observed"], place, piece.codes, squares)
+
+    def scores(self) -> Scores:
+        dims = (names.SYSTEM, names.VARIABLE, *self.layout.dims)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sizes = np.sqrt(self.sums["forecast"]) * np.sqrt(self.sums["observed"])
+            acc = self.sums["product"] / np.where(sizes > 0, sizes, np.nan)
+            forecast = np.sqrt(self.sums["forecast"] / self.weight)
+            observed = np.sqrt(self.sums["observed"][0] / self.weight)
+        return {
+            "acc": (dims, acc),
+            "anomaly_forecast": (dims, forecast),
+            "anomaly_observed": (dims[1:], observed),
+        }

@@ -8,7 +8,7 @@ counted.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
-from stforecast.verification.cells import collect
-from stforecast.verification.systems import Fields
+from stforecast.verification.pieces import Fields, collect
 
 Floats = NDArray[np.float64]
 Window = Literal["uniform", "gaussian"]
@@ -188,8 +187,8 @@ class FrameSums:
         beside = len(self._whole) // codes.size
         of_frames = np.repeat(codes.ravel(), beside)
         whole = self._whole
-        collect(self.frames, (), of_frames, whole)
-        collect(self.left_out, (), of_frames, ~whole)
+        _collect(self.frames, of_frames, whole)
+        _collect(self.left_out, of_frames, ~whole)
         for metric, sums in self._sums.items():
             values = sums
             if metric == "psnr":
@@ -198,7 +197,7 @@ class FrameSums:
             elif metric == "ssim":
                 values = sums / len(self._variables)
             for system in range(self._systems):
-                collect(self.totals[metric], (system,), of_frames[whole], values[system, whole])
+                _collect(self.totals[metric][system, ...], of_frames[whole], values[system, whole])
 
     def averaging(self) -> str:
         """What the scores are means over, in words."""
@@ -212,6 +211,11 @@ class FrameSums:
         """The metrics asked for (systems, *groups); NaN where no frame was whole."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return {metric: total / self.frames for metric, total in self.totals.items()}
+
+
+def _collect(totals: NDArray[Any], codes: NDArray[np.int64], values: NDArray[Any]) -> None:
+    """Add values (n,) to the groups they belong to."""
+    collect(totals[..., None], (), codes, values[:, None])
 
 
 def _scaled(values: Fields, low: float, high: float) -> Fields:

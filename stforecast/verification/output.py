@@ -10,7 +10,14 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.files import written_whole
 from stforecast.product.coordinates import duration_encoding
-from stforecast.verification.metrics import ALWAYS, METRICS, shown_metrics
+from stforecast.verification.events import SCALE
+from stforecast.verification.metrics import (
+    ALWAYS,
+    CELL_METRICS,
+    EVENT_METRICS,
+    METRICS,
+    shown_metrics,
+)
 from stforecast.verification.protocol import protocol_frame
 from stforecast.verification.text import lead_texts
 
@@ -19,13 +26,16 @@ def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
     """Write ``scores.nc`` and ``scores.csv``, each whole or not at all; gives their paths.
 
     Scores of frames have a table of their own, ``frame_scores.csv``, and so have those that follow
-    a protocol, ``protocol_scores.csv``. StForecastError when they cannot be written.
+    a protocol, ``protocol_scores.csv``, and those of events, ``event_scores.csv``. StForecastError
+    when they cannot be written.
     """
     folder = Path(folder)
     netcdf = folder / "scores.nc"
     tables = {folder / "scores.csv": score_frame(scores)}
     if any(METRICS[metric].of_frames for metric in shown_metrics(scores)):
         tables[folder / "frame_scores.csv"] = frame_score_frame(scores)
+    if any(METRICS[metric].of_events for metric in shown_metrics(scores)):
+        tables[folder / "event_scores.csv"] = event_score_frame(scores)
     if "protocol" in scores.attrs:
         tables[folder / "protocol_scores.csv"] = protocol_frame(scores)
     dataset = scores.copy()
@@ -62,18 +72,23 @@ def read_scores(path: str | Path) -> xr.Dataset:
 def score_frame(scores: xr.Dataset) -> pd.DataFrame:
     """One row for each forecast or reference, variable, lead time and group.
 
-    Columns: ``forecast, variable, units``, the lead time (in hours where it is a duration) and
-    groups, the metrics of cells such as ``rmse, mae, bias``, one ``skill_vs_<reference>`` each,
-    ``count``.
+    Columns: ``forecast, variable, units``, the lead time (in hours where it is a duration), groups
+    and region, the metrics of cells such as ``rmse, mae, bias``, one ``skill_vs_<reference>`` each,
+    ``count``; ``rmse_lower`` and the like where intervals were drawn.
     """
     shown = shown_metrics(scores)
-    columns = [metric for metric in shown if not METRICS[metric].of_frames] or list(ALWAYS)
+    columns = [metric for metric in shown if metric in CELL_METRICS] or list(ALWAYS)
+    if "rmse_lower" in scores and "rmse" in columns:
+        columns += ["rmse_lower", "rmse_upper"]
     wide = scores[[*columns, "count"]].reset_coords(drop=True)
     if "skill" in scores and "rmse" in shown:
         for reference in scores[names.REFERENCE].values:
             label = f"skill_vs_{reference}"
-            wide[label] = scores["skill"].sel({names.REFERENCE: reference}).reset_coords(drop=True)
-            columns.append(label)
+            for ending in ("", "_lower", "_upper"):
+                if f"skill{ending}" in scores:
+                    of = scores[f"skill{ending}"].sel({names.REFERENCE: reference})
+                    wide[label + ending] = of.reset_coords(drop=True)
+                    columns.append(label + ending)
     wide["count"] = wide["count"].expand_dims({names.SYSTEM: scores[names.SYSTEM].values})
     units = scores["variable_units"].reset_coords(drop=True)
     wide["units"] = units.broadcast_like(scores["rmse"].reset_coords(drop=True))
@@ -81,6 +96,29 @@ def score_frame(scores: xr.Dataset) -> pd.DataFrame:
     frame = wide.to_dataframe(dim_order=dims).reset_index()
     labels = [*dims[:2], "units", *dims[2:]]
     return _with_lead_texts(frame[[*labels, *columns, "count"]], scores)
+
+
+def event_score_frame(scores: xr.Dataset) -> pd.DataFrame:
+    """One row for each forecast or reference, variable, threshold, lead time and group, of events.
+
+    Columns: ``forecast, variable, units, threshold``, the lead time (in hours where it is a
+    duration), groups and region, the weights of hits, misses and false alarms, the metrics of them,
+    and ``fss_<cells>`` for each neighbourhood.
+    """
+    shown = [metric for metric in shown_metrics(scores) if metric in EVENT_METRICS]
+    plain = [metric for metric in shown if metric != "fss"]
+    columns = ["hits", "misses", "false_alarms", *plain]
+    wide = scores[columns].reset_coords(drop=True)
+    for scale in scores[SCALE].values if "fss" in shown else ():
+        label = f"fss_{scale}"
+        wide[label] = scores["fss"].sel({SCALE: scale}).reset_coords(drop=True)
+        columns.append(label)
+    units = scores["variable_units"].reset_coords(drop=True)
+    wide["units"] = units.broadcast_like(wide["hits"])
+    dims = [str(dim) for dim in scores["hits"].dims]
+    frame = wide.to_dataframe(dim_order=dims).reset_index()
+    frame = frame[[*dims[:2], "units", *dims[2:], *columns]]
+    return _with_lead_texts(frame[frame["hits"].notna()], scores)
 
 
 def frame_score_frame(scores: xr.Dataset) -> pd.DataFrame:

@@ -15,9 +15,9 @@ from stforecast.product.conform import conform, forecast_variables
 from stforecast.product.observed import Observed, check_units, compare_grids
 from stforecast.product.place import grid_of
 from stforecast.product.sequences import same_sequences
+from stforecast.product.uncertainty import interval_of
 from stforecast.timeaxis import normalise_stamps
-
-Fields = NDArray[np.float32]
+from stforecast.verification.pieces import Fields, Values
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,60 @@ class System:
     leads: NDArray[np.int64]
     dims: tuple[str, ...]
 
-    def values(self, variables: Sequence[str], block: Block) -> list[Fields]:
-        """Fields (init, lead, …, y, x) of some variables, in a block of the common initial times.
+    @property
+    def members(self) -> int:
+        """How many members the forecast has; 1 for one without."""
+        return int(self.product.sizes.get(names.MEMBER, 1))
+
+    def stated_coverage(self, variables: Sequence[str]) -> float | None:
+        """The share that the bounds of the forecast are to hold; None where it has no bounds."""
+        for variable in variables:
+            bounds = interval_of(self.product, variable)
+            if bounds is not None:
+                return float(bounds[0].attrs[names.COVERAGE])
+        return None
+
+    def values(self, variables: Sequence[str], block: Block) -> list[Values]:
+        """What is forecast of some variables, in a block of the common initial times.
 
         Together, because a lazy forecast may make all of its variables at once.
         """
-        chosen = self.product[list(variables)].isel(
+        found = {name: interval_of(self.product, name) for name in variables}
+        bounds = {
+            name: [str(bound.name) for bound in pair]
+            for name, pair in found.items()
+            if pair is not None
+        }
+        beside = [bound for pair in bounds.values() for bound in pair]
+        chosen = self.product[[*variables, *beside]].isel(
             {
                 names.INIT_TIME: _slice_of(self.inits[block.inits]),
                 names.LEAD_TIME: _slice_of(self.leads),
                 **block.within,
             }
         )
-        chosen = chosen.compute().transpose(*self.dims, ...)
-        return [np.asarray(chosen[name].values, np.float32) for name in variables]
+        chosen = chosen.compute()
+
+        def fields(name: str) -> Fields:
+            # members stand before rows and columns, so that the sequences beside stay together
+            of_members = (names.MEMBER,) if names.MEMBER in chosen[name].dims else ()
+            dims = (*self.dims[:-2], *of_members, *self.dims[-2:])
+            return np.asarray(chosen[name].transpose(*dims).values, np.float32)
+
+        result = []
+        for name in variables:
+            values = fields(name)
+            members = values if names.MEMBER in chosen[name].dims else None
+            mean = values if members is None else values.mean(-3, dtype=np.float64)
+            pair = bounds.get(name)
+            result.append(
+                Values(
+                    mean.astype(np.float32, copy=False),
+                    members,
+                    None if pair is None else (fields(pair[0]), fields(pair[1])),
+                )
+            )
+        return result
 
 
 @dataclass
@@ -78,6 +118,7 @@ class Comparison:
         of the first further dimension, such as the sequences.
         """
         sizes = [self.frame.sizes[dim] for dim in self.dims]
+        size //= max(system.members for system in self.systems)
         of_one = 4 * len(self.variables) * int(np.prod(sizes[1:]))
         if of_one <= size or not self.observed.further:
             step = max(1, size // of_one)
@@ -103,6 +144,9 @@ def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Co
     left, or when grids, units or calendars differ.
     """
     products = {name: conform(product) for name, product in forecasts.items()}
+    # one member stands for all where grids and times are compared
+    ensembles = products
+    products = {name: _one_member(product) for name, product in products.items()}
     main_name, main = next(iter(products.items()))
     observed = Observed(main, observations)
     predicted = forecast_variables(main)
@@ -121,6 +165,7 @@ def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Co
         _warn(f"{', '.join(left)} cannot be scored: not in all forecasts and the observations")
     for dim in observed.further:
         products = {name: same_sequences(item, main, dim) for name, item in products.items()}
+        ensembles = {name: same_sequences(item, main, dim) for name, item in ensembles.items()}
     for name, product in products.items():
         if name != main_name:
             _check_against(main_name, main, name, product, variables[0], observed)
@@ -139,9 +184,15 @@ def compare(forecasts: Mapping[str, xr.Dataset], observations: xr.Dataset) -> Co
     for name, product in products.items():
         grid = grid_of(product, variables[0], (*dims[:2], *observed.further))
         own_dims = (*dims[:-2], grid.y_name, grid.x_name)
-        systems.append(System(name, product, inits[name], leads[name], own_dims))
+        systems.append(System(name, ensembles[name], inits[name], leads[name], own_dims))
     frame = main.isel({names.INIT_TIME: inits[main_name], names.LEAD_TIME: leads[main_name]})
     return Comparison(systems, Observed(frame, observations), frame, variables)
+
+
+def _one_member(product: xr.Dataset) -> xr.Dataset:
+    if names.MEMBER not in product.dims:
+        return product
+    return product.isel({names.MEMBER: 0}, drop=True)
 
 
 def _check_against(

@@ -1,6 +1,7 @@
 """What stands in a table of scores: its lines and columns as text."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stforecast import names
-from stforecast.verification.metrics import METRICS, shown_metrics
+from stforecast.verification.metrics import CELL_METRICS, FRAME_METRICS, METRICS, shown_metrics
 from stforecast.verification.pooling import pooled
 from stforecast.verification.text import lead_texts
 
@@ -23,12 +24,10 @@ class Content(ABC):
 
     metrics: list[str]
 
-    def __init__(self, scores: xr.Dataset, title: str, of_frames: bool) -> None:
-        """``scores`` (forecast[, reference], *groups)."""
+    def __init__(self, scores: xr.Dataset, title: str, metrics: Sequence[str]) -> None:
+        """``scores`` (forecast[, reference], *groups); ``metrics``: those of this kind of table."""
         self.title = title
-        self.metrics = [
-            name for name in shown_metrics(scores) if METRICS[name].of_frames == of_frames
-        ]
+        self.metrics = [name for name in shown_metrics(scores) if name in metrics]
         self.rows = [str(dim) for dim in scores["count"].dims]
         self.systems = [str(name) for name in scores[names.SYSTEM].values]
         has_skill = "skill" in scores and "rmse" in self.metrics
@@ -60,7 +59,7 @@ class Content(ABC):
         """One score below the other, systems side by side; skill in the reference's column."""
         table = self.table()
         for name in self.systems:
-            table.add_column(_words(name), justify="right")
+            table.add_column(words(name), justify="right")
         blank = [""] * len(self.rows)
         for metric in self.metrics:
             title = f"[bold]{METRICS[metric].title}[/]"
@@ -70,7 +69,7 @@ class Content(ABC):
                 table.add_row(*labels, *numbers)
             table.add_section()
         for forecast in self.forecasts if self.skill_of else []:
-            which = f" of {_words(forecast)}" if len(self.forecasts) > 1 else ""
+            which = f" of {words(forecast)}" if len(self.forecasts) > 1 else ""
             table.add_row(*blank[1:], f"[bold]skill{which}[/]", *[""] * len(self.systems))
             for labels, cell in self.lines:
                 table.add_row(
@@ -81,7 +80,7 @@ class Content(ABC):
                     ],
                 )
             table.add_section()
-        return _unbroken(table)
+        return unbroken(table)
 
     def table(self) -> Table:
         """A table with the columns of the labels."""
@@ -93,7 +92,7 @@ class Content(ABC):
             padding=(0, 1, 0, 0),
         )
         for dim in self.rows:
-            table.add_column(_words(dim), no_wrap=True, justify="right")
+            table.add_column(words(dim), no_wrap=True, justify="right")
         return table
 
     def fill(self, table: Table, columns: list[tuple[str, str]]) -> None:
@@ -120,27 +119,27 @@ class CellContent(Content):
 
     def __init__(self, scores: xr.Dataset, index: int) -> None:
         one = scores.isel({names.VARIABLE: index})
-        title = f"{one[names.VARIABLE].values} ({one['variable_units'].values})"
-        super().__init__(one, title, of_frames=False)
+        super().__init__(one, title_of(one), CELL_METRICS)
         self.decimals = decimals(one["rmse"].values)
 
     def side_by_side(self) -> Table:
-        """RMSE of every system; further metrics and skill of the forecasts alone."""
+        """Metrics for comparison of every system; others and skill of the forecasts alone."""
         table = self.table()
-        suffix = {name: f"\n{_words(name)}" * (len(self.forecasts) > 1) for name in self.forecasts}
+        suffix = {name: f"\n{words(name)}" * (len(self.forecasts) > 1) for name in self.forecasts}
         columns = []
         for metric in self.metrics:
             title = METRICS[metric].title
-            for name in self.systems if metric == "rmse" else self.forecasts:
-                below = f"\n{_words(name)}" if metric == "rmse" else suffix[name]
+            of_all = metric == "rmse" or (metric != "mae" and METRICS[metric].of_all)
+            for name in self.systems if of_all else self.forecasts:
+                below = f"\n{words(name)}" if of_all else suffix[name]
                 table.add_column(f"{title}{below}", justify="right")
                 columns.append((metric, name))
         for name in self.forecasts:
             for reference in self.skill_of:
-                header = f"skill{suffix[name]} vs\n{_words(reference)}"
+                header = f"skill{suffix[name]} vs\n{words(reference)}"
                 table.add_column(header, justify="right")
         self.fill(table, columns)
-        return _unbroken(table)
+        return unbroken(table)
 
     def figure(self, cell: xr.Dataset, metric: str, name: str) -> str:
         value = float(cell[metric].values[self.systems.index(name)])
@@ -148,6 +147,12 @@ class CellContent(Content):
             return "–"
         if metric == "mse":
             return f"{value:.4g}"
+        if metric == "coverage":
+            return f"{100 * value:.1f} %"
+        if METRICS[metric].units == "%":
+            return f"{value:.1f} %"
+        if METRICS[metric].units == "1":
+            return f"{value:.{3 if metric == 'acc' else 2}f}"
         sign = "+" if metric == "bias" else ""
         return f"{value:{sign}.{self.decimals}f}" if self.decimals <= 6 else f"{value:{sign}.3e}"
 
@@ -160,7 +165,7 @@ class FrameContent(Content):
 
     def __init__(self, scores: xr.Dataset) -> None:
         # what is of cells is not shown: one variable stands for all
-        super().__init__(scores.isel({names.VARIABLE: 0}), "frames in [0, 1]", of_frames=True)
+        super().__init__(scores.isel({names.VARIABLE: 0}), "frames in [0, 1]", FRAME_METRICS)
         self.skill_of = []
         sizes = [scores[name].values for name in self.metrics if name not in _DECIMALS]
         self.decimals = decimals(np.concatenate([size.ravel() for size in sizes])) if sizes else 0
@@ -169,9 +174,9 @@ class FrameContent(Content):
         table = self.table()
         columns = [(metric, name) for metric in self.metrics for name in self.systems]
         for metric, name in columns:
-            table.add_column(f"{METRICS[metric].title}\n{_words(name)}", justify="right")
+            table.add_column(f"{METRICS[metric].title}\n{words(name)}", justify="right")
         self.fill(table, columns)
-        return _unbroken(table)
+        return unbroken(table)
 
     def figure(self, cell: xr.Dataset, metric: str, name: str) -> str:
         value = float(cell[metric].values[self.systems.index(name)])
@@ -196,18 +201,25 @@ def decimals(values: Any) -> int:
     return max(1, 2 - int(np.floor(np.log10(sizes.min()))))
 
 
-def _unbroken(table: Table) -> Table:
+def unbroken(table: Table) -> Table:
     """Make every column at least as wide as its longest word or number."""
     for column in table.columns:
         texts = [Text.from_markup(str(cell)).plain for cell in column.cells]
         header = str(column.header)
-        words = [header] if column.no_wrap else header.split()
-        words += [text for text in texts if text]
-        column.min_width = max(map(len, words), default=1)
+        parts = [header] if column.no_wrap else header.split()
+        parts += [text for text in texts if text]
+        column.min_width = max(map(len, parts), default=1)
     return table
 
 
-def _words(name: str) -> str:
+def title_of(scores: xr.Dataset) -> str:
+    """The variable of some scores with its units, and the region where there are several."""
+    title = f"{scores[names.VARIABLE].values} ({scores['variable_units'].values})"
+    return f"{title}, region {scores['region'].values}" if "region" in scores.coords else title
+
+
+def words(name: str) -> str:
+    """A name as readers have it."""
     return name.replace("_", " ")
 
 

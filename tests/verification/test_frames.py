@@ -190,7 +190,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch, size, sequences):
     options = {"metrics": ["rmse", "bias", *FRAMES], "frames": scaling()}
     expected = verify(product, store.observations(), **options)
     monkeypatch.setattr("stforecast.verification.scoring._BLOCK", size)
-    monkeypatch.setattr("stforecast.verification.cells._CELLS_AT_ONCE", 150)
+    monkeypatch.setattr("stforecast.verification.pieces._CELLS_AT_ONCE", 150)
     found = verify(product, store.observations(), **options)
     for name in expected.data_vars:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12)
