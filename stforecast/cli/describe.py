@@ -63,6 +63,7 @@ def run(folder: Path) -> Table:
         ("history", _steps(card.windows["history"], card.step)),
         ("horizon", _steps(card.windows["horizon"], card.step)),
         *_lag_rows(card),
+        *_covariate_rows(card),
         *_learned_rows(card),
         *([("protocol", card.protocol)] if card.protocol else []),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
@@ -90,6 +91,17 @@ def _lag_rows(card: RunCard) -> Rows:
         ("lags", ", ".join(_steps(lag, card.step) for lag in lags)),
         ("record needed", _steps(card.history_needed, card.step)),
     ]
+
+
+def _covariate_rows(card: RunCard) -> Rows:
+    """What else the model is told, by what may be known of it."""
+    rows = []
+    for told in WindowSpec.from_json(card.windows).told:
+        names = told.channels
+        words = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
+        files = ", ".join(told.files)
+        rows.append((f"told ({told.kind})", f"{words}, from {files}" if files else words))
+    return rows
 
 
 def _weights_rows(card: RunCard) -> Rows:

@@ -7,6 +7,7 @@ from stforecast.options import SplitOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.training.plan import settle_windows
 from stforecast.windows import sample_shape
+from stforecast.windows.covariates.learning import learn_covariates
 from stforecast.windows.days import usable_times
 
 # What the presets of models are made for; "small" is a city on a laptop.
@@ -24,6 +25,7 @@ def shape_of_record(store: TensorStore, windows: WindowOptions, split: SplitOpti
     Raises ConfigError or DataError where the windows or the split do not suit the record.
     """
     spec, splits = settle_windows(store, windows, split)
+    spec = learn_covariates(spec, store, splits)
     times = np.arange(*splits.train)[usable_times(store, spec)[slice(*splits.train)]]
     sequences, channels = list(splits.sequences_of("train")), store.shape[1]
     valid = store.valid_cells.reshape(store.n_sequences, -1, channels)[sequences][:, times]
