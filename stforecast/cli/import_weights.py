@@ -1,5 +1,6 @@
 """`stforecast import-weights`: a public checkpoint becomes a run."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ from stforecast.cli.options import experiment_options, store_option, talk_option
 from stforecast.cli.session import Session
 from stforecast.cli.study import name_of_store, open_store, open_study
 from stforecast.config.text import parse_value
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, DataError
 
 
 class Numbers(click.ParamType):
@@ -108,6 +109,11 @@ def command(
     The experiment's section `model` plays no part. The run goes to runs/NAME/model, whole or not at
     all; then `stforecast forecast` and `verify` work as with a run trained here.
     """
+    from stforecast.models.published import check_layout
+
+    check_layout(layout)
+    if not Path(file).is_file():
+        raise DataError(f"there is no file {file}; name a checkpoint of {layout}")
     own_data = name_of_store(store) if store is not None else None
     study = open_study(session, config, overrides, own_data=own_data, store=store)
     sizes = _sizes(spec)

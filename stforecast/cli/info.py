@@ -34,7 +34,7 @@ def command(session: Session, path: str) -> None:
 
     place = Path(path)
     if not place.exists():
-        raise DataError(f"there is nothing at {path}")
+        raise DataError(f"there is nothing at {path}; name a store, a run or a forecast")
     for folder in (place, place / MODEL):
         if (folder / CARD).is_file():
             session.show(describe.run(folder))
@@ -49,4 +49,7 @@ def command(session: Session, path: str) -> None:
     elif place.is_file() or (place / "zarr.json").is_file():
         session.show(describe.forecast(place, everything=session.verbosity > 0))
     else:
-        raise DataError(f"{path} is neither a tensor store nor a trained run nor a forecast")
+        raise DataError(
+            f"{path} is neither a tensor store nor a trained run nor a forecast; name one of "
+            "these, such as runs/demo/store.zarr"
+        )

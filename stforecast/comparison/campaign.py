@@ -62,16 +62,21 @@ class Campaign:
     def describe(self) -> str:
         """How much there is to do."""
         left = [run for run in self.runs if run.status is not Status.FINISHED]
-        words = f"{len(self.runs)} runs of {self.budget} each"
+        several = len(self.runs) > 1
+        words = (
+            f"{len(self.runs)} runs of {self.budget} each" if several else f"1 run of {self.budget}"
+        )
         if not left:
             return f"{words}, all of them trained"
         if len(left) < len(self.runs):
             words += f", {len(self.runs) - len(left)} of them trained"
         time = left[0].contender.training.max_time
         if time is not None:
-            minutes = parse_duration(time) * len(left) / 60
-            long = f"{minutes / 60:.1f} hours" if minutes >= 120 else f"{minutes:.0f} minutes"
-            words += f"; training takes about {long}, one run after the other"
+            seconds = parse_duration(time) * len(left)
+            hours, minutes = seconds / 3600, seconds / 60
+            long = f"{hours:.1f} hours" if hours >= 2 else f"{minutes:.0f} minutes"
+            words += f"; training takes about {long if minutes >= 2 else f'{seconds:.0f} seconds'}"
+            words += ", one run after the other, and scoring what the forecasts of each take"
         return words
 
     def run(

@@ -301,9 +301,13 @@ def _place(key: KeyPath, given: dict[KeyPath, str], lines: dict[KeyPath, int], w
         beside = [text for path, text in given.items() if path[:-1] == key[:-1] != ()]
         if key not in lines and near + beside:
             return f"--set {(near + beside)[0]}"
-    for length in range(len(key), 0, -1):
+        if near:
+            return f"{where}, line {lines[key]}, with --set {' --set '.join(near)}"
+    lengths = range(len(key), 0, -1)
+    for length in lengths:  # the command line counts, also for what is inside a value of it
         if key[:length] in given:
             return f"--set {given[key[:length]]}"
+    for length in lengths:
         if key[:length] in lines:
             return f"{where}, line {lines[key[:length]]}"
     return where

@@ -50,7 +50,7 @@ def _expand(text: str, base: Path) -> Iterator[Location]:
         raise DataError(f"there is no file {path}{_beside(path)}")
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural_order)
     if not matches:
-        raise DataError(f"no file matches {path}")
+        raise DataError(f"no file matches {path}; check the folder and the pattern")
     for match in matches:
         _check(match)
         yield match

@@ -276,6 +276,7 @@ def test_models_that_cannot_be_made_are_told_before_anything_is_trained(record, 
     ("budget", "words"),
     [
         ("2min", "6 runs of max_time 2min each; training takes about 12 minutes, one run"),
+        ("10s", "6 runs of max_time 10s each; training takes about 60 seconds, one run after"),
         ("1h30min", "6 runs of max_time 1h30min each; training takes about 9.0 hours, one"),
     ],
 )

@@ -33,6 +33,12 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
+def check_layout(layout: str) -> None:
+    """ConfigError, naming the nearest one, unless a layout is known."""
+    if layout not in LAYOUTS:
+        raise ConfigError(f"there is no layout {layout}{suggestion(layout, LAYOUTS)}")
+
+
 def from_published(
     layout: str, weights: Mapping[str, Tensor], spec: Mapping[str, Any] | str
 ) -> nn.Module:
@@ -47,8 +53,7 @@ def from_published(
     Returns a module in eval mode: (B, T, C, H, W) -> (B, T', C, H, W). Raises ConfigError for an
     unknown layout and DataError naming weights that are missing, unknown or of a wrong shape.
     """
-    if layout not in LAYOUTS:
-        raise ConfigError(f"there is no layout {layout}{suggestion(layout, LAYOUTS)}")
+    check_layout(layout)
     if isinstance(spec, str):
         spec = _read(spec)
     return LAYOUTS[layout](without_prefix(weights), spec).eval()
