@@ -8,10 +8,10 @@ import torch
 
 from stforecast.errors import ConfigError
 from stforecast.forecast import Ensemble, calibrate, predict
+from stforecast.options import SplitOptions
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.sun import days_since_2000, is_night, upwards
 from stforecast.windows import Frames, WindowDataset, WindowSpec, compute_statistics
-from stforecast.windows.parts import SplitOptions
 from stforecast.windows.splits import resolve_splits
 from stforecast.windows.transform import Transform
 from tests.forecast.runs import make_trained
