@@ -234,8 +234,9 @@ def _windows_section(windows: WindowSpec, record: Record) -> str:
     ]
     yearly = step.months >= 12
     lines += [
-        "  # none, last_frame or history_mean: what is subtracted before and added back after;",
-        "  # series that drift need it",
+        "  # lags: [24h, 168h]   # the frames so long before each time are given to the model too",
+        "  # none, last_frame, history_mean or climatology: what is subtracted before and added",
+        "  # back after; series that drift need it, and those with a daily or weekly round",
         f"  departure: {'history_mean' if yearly else 'none'}",
     ]
     if fields:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
 
 Item = TypeVar("Item")
 
@@ -13,6 +13,17 @@ def _as_list(value: Any) -> Any:
 
 OneOrMore = Annotated[list[Item], BeforeValidator(_as_list)]
 """A list; a single item may stand without its brackets."""
+
+
+def _all_or_each(value: Any) -> str:
+    return "each" if isinstance(value, dict) else "all"
+
+
+OneOrEach = Annotated[
+    Annotated[Item, Tag("all")] | Annotated[dict[str, Item], Tag("each")],
+    Discriminator(_all_or_each),
+]
+"""One value for all variables, or a mapping from their names to values."""
 
 
 class Options(BaseModel):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stforecast.options.base import Options
+from stforecast.options.base import OneOrEach, OneOrMore, Options
 from stforecast.options.covariates import CovariateOptions
 
 Steps = int | str
@@ -18,18 +18,18 @@ class WindowOptions(Options):
 
     history: Steps = Field(4, description="length of the history, in steps or as a duration (12h)")
     horizon: Steps = Field(4, description="length of the forecast the model is trained for")
-    lags: list[Steps] = Field(
+    lags: OneOrMore[Steps] = Field(
         default_factory=list,
         description="the frames so long before each time of history and forecast are given to the "
         "model too, such as [24h, 168h]; of lags shorter than the lead, as many as lead back to "
         "the initial time",
     )
-    function: Function | dict[str, Function] = Field(
+    function: OneOrEach[Function] = Field(
         "none",
         description="learned in place of the values, and undone in the forecast: log1p and sqrt "
         "suit counts and rain; one for all variables, or such as {rain: log1p}",
     )
-    departure: Departure | dict[str, Departure] = Field(
+    departure: OneOrEach[Departure] = Field(
         "none",
         description="subtracted from history and target and added back to the forecast: series "
         "that drift need last_frame or history_mean, those with a daily or weekly round "
@@ -41,7 +41,7 @@ class WindowOptions(Options):
         "week, of the day, or of the day within 61 days around the date; auto takes what fits best "
         "the weeks that it did not learn from",
     )
-    scaling: Scaling | dict[str, Scaling] = Field(
+    scaling: OneOrEach[Scaling] = Field(
         "standard",
         description="what the training period becomes: mean 0 and variance 1, [0, 1], [-1, 1], or "
         "as it is; one for all variables, or such as {rain: minmax}",

@@ -61,11 +61,19 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
         if section == "budget":  # may grow, see check_budget
             continue
         others = before.get(section, {})
+        if section == "windows" and others:  # an older run had no options that are new since
+            others = {**_defaults(), **others}
         for name in [*options, *(name for name in others if name not in options)]:
             old, new = others.get(name), options.get(name)
             if old != new:
                 return f"{section}.{name} was {_shown(old)} and is now {_shown(new)}"
     return None
+
+
+def _defaults() -> dict[str, Any]:
+    """The windows that every run has had, from before they could be chosen."""
+    plain = comparable(WindowSpec(1, 1))
+    return {name: plain[name] for name in ("lags", "function", "climatology", "tells_climatology")}
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

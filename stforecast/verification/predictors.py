@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from stforecast.climatology import clock
+from stforecast.climatology import Kind, TimeClasses, clock
 from stforecast.climatology.frames import Fields, Frames, Positions
 from stforecast.climatology.means import ClassMeans, LinearTrend
 from stforecast.errors import DataError, StForecastWarning
@@ -214,17 +214,6 @@ class ClassMean(Reference):
         fields[classes < 0] = np.nan
         return fields
 
-    def _slots(self, positions: Positions) -> Positions:
-        """Which time of day of the training period, by its place among them; -1 for none."""
-        seconds = clock.second_of_day(self.store.axis.times_at(positions))
-        slots = np.searchsorted(self.times_of_day, seconds)
-        slots = np.minimum(slots, len(self.times_of_day) - 1)
-        return np.where(self.times_of_day[slots] == seconds, slots, -1)
-
-    def _find_times_of_day(self) -> None:
-        times = self.store.axis.times(*self.train)
-        self.times_of_day = np.unique(clock.second_of_day(times))
-
 
 class HourOfWeek(ClassMean):
     """The mean of the hour of the week."""
@@ -238,14 +227,13 @@ class HourOfWeek(ClassMean):
                 f"{self.name} needs steps of at most a day, but the step of the record is "
                 f"{self.store.axis.step.label}; leave it out of verification.references"
             )
-        self._find_times_of_day()
+        axis = self.store.axis
+        self._classes = TimeClasses.of("hour_of_week", axis.times(*self.train), axis.step)
         training = self.classes(np.arange(*self.train))
-        self._tabulate(training, 7 * len(self.times_of_day))
+        self._tabulate(training, self._classes.size)
 
     def classes(self, positions: Positions) -> Positions:
-        slots = self._slots(positions)
-        days = clock.weekday(self.store.axis.times_at(positions))
-        return np.where(slots < 0, -1, days * len(self.times_of_day) + slots)
+        return self._classes(self.store.axis.times_at(positions))
 
     def describe(self) -> str:
         return (
@@ -292,7 +280,8 @@ class Climatology(ClassMean):
                 StForecastWarning,
                 stacklevel=2,
             )
-        self._find_times_of_day()
+        kind: Kind = "season" if self.kind == "hour" else "hour"
+        self._hours = TimeClasses.of(kind, times, step)
         self._learn()
 
     def _learn(self) -> None:
@@ -301,10 +290,10 @@ class Climatology(ClassMean):
             return
         training = self.classes(np.arange(*self.train))
         if self.kind in ("slot", "month", "all"):
-            n = {"slot": len(self.times_of_day), "month": 12, "all": 1}[self.kind]
+            n = {"slot": self._hours.size, "month": 12, "all": 1}[self.kind]
             self._tabulate(training, n)
             return
-        n = self.n_days * (len(self.times_of_day) if self.kind == "hour" else 1)
+        n = self._hours.size if self.kind == "hour" else self.n_days
         self.tables = self.learn(
             lambda sequences: ClassMeans(sequences, self.train, training, n).window_means(
                 self.n_days, _WINDOW // 2
@@ -319,11 +308,7 @@ class Climatology(ClassMean):
             return clock.month(times) - 1
         if self.kind == "day":
             return clock.day_of_year(times)
-        slots = self._slots(positions)
-        if self.kind == "slot":
-            return slots
-        days = clock.day_of_year(times)
-        return np.where(slots < 0, -1, days * len(self.times_of_day) + slots)
+        return self._hours(times)
 
     def at(self, positions: Positions, sequence: int) -> Fields:
         if self.kind == "trend":

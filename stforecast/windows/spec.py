@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stforecast.errors import ConfigError, RunError
 from stforecast.options import CovariateOptions, WindowOptions
+from stforecast.options.base import OneOrEach
 from stforecast.options.covariates import ClimatologyCovariate
 from stforecast.timeaxis import TimeStep
 from stforecast.windows.told import Told, place_on_card
@@ -157,10 +158,10 @@ class _SpecOnCard(BaseModel):
 
     history: int = Field(ge=1)
     horizon: int = Field(ge=1)
-    departure: Departure | dict[str, Departure]
+    departure: OneOrEach[Departure]
     # cards of the first runs lack these: they had the defaults
-    scaling: Scaling | dict[str, Scaling] = "standard"
-    function: Function | dict[str, Function] = "none"
+    scaling: OneOrEach[Scaling] = "standard"
+    function: OneOrEach[Function] = "none"
     climatology: ClimatologyKind = "auto"
     tells_climatology: bool = False
     scale_together: bool = False

@@ -32,4 +32,9 @@ class Told(BaseModel):
 
 def place_on_card(loc: Iterable[Any]) -> str:
     """Where on a card something is wrong, without pydantic's names of alternatives."""
-    return ".".join(str(part) for part in loc if not str(part).endswith("Covariate"))
+    alternatives = ("all", "each")
+    return ".".join(
+        str(part)
+        for part in loc
+        if not str(part).endswith("Covariate") and part not in alternatives
+    )

@@ -1,4 +1,4 @@
-"""Every system from a dataset to a forecast: round the globe, with gaps, told the hour."""
+"""Every system from a dataset to a forecast: round the globe, with gaps, told the hour and lags."""
 
 from pathlib import Path
 
@@ -39,7 +39,10 @@ def test_from_a_dataset_to_a_forecast(name: str, observed: xr.Dataset, tmp_path:
             horizon=3,
             max_steps=2,
             batch_size=4,
-            covariates=[{"calendar": ["hour"]}],
+            covariates=[{"calendar": ["hour"]}, {"climatology": True}],
+            lags=["1D", 3],
+            departure="climatology",
+            function="sqrt",
             folder=tmp_path / "model",
             progress=False,
         )

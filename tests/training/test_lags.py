@@ -1,7 +1,6 @@
-"""Runs that are given lagged frames: trained, resumed, on several devices, of every system."""
+"""Runs that are given lagged frames: trained, resumed, and forecasting from what they need."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ import stforecast as sf
 from stforecast.card import RunCard
 from stforecast.errors import DataError, Interrupted
 from stforecast.forecast import load_trained, period_samples, predict
-from stforecast.models import variants
 from stforecast.store import TensorStore
+from stforecast.training.files import read_state, write_state
 from tests.helpers import make_store
 from tests.training.conftest import AfterStep, Trainer, equal
 
@@ -45,12 +44,17 @@ def test_it_resumes_with_the_very_next_batch(
     assert trainer.metrics() == whole.metrics()
 
 
-@pytest.mark.parametrize("name", variants())
-def test_every_system_takes_lags(name: str, trainer: Trainer) -> None:
-    model: dict[str, Any] = {"name": name, "preset": "small"}
-    trainer(windows=WINDOWS, model=model, max_steps=1, batch_size=4, validations=1)
-    product = predict(load_trained(trainer.folder), trainer.store, [100], horizon=4)
-    assert np.isfinite(product["v1"]).all()
+def test_a_run_of_before_there_were_lags_goes_on(trainer: Trainer, after_step: AfterStep) -> None:
+    after_step(5, lambda session: session._stop.ask())
+    with pytest.raises(Interrupted):
+        trainer()
+    after_step(-1, lambda session: None)
+    path = trainer.folder / "state.pt"
+    state = read_state(path)
+    for name in ("lags", "function", "climatology", "tells_climatology"):
+        del state["matters"]["windows"][name]
+    write_state(path, state)
+    assert trainer(resume=True).training.finished
 
 
 def test_hindcasts_and_forecasts_of_a_dataset_read_what_the_lags_need() -> None:

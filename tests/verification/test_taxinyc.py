@@ -7,6 +7,9 @@ from stforecast.ingest import prepare
 from stforecast.options import DataOptions
 from stforecast.sources import open_source
 from stforecast.verification import reference, verify
+from stforecast.windows.climatology import learn_climatology
+from stforecast.windows.parts import Splits
+from stforecast.windows.spec import WindowSpec
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,18 @@ def test_known_figures_are_reproduced(taxinyc, name, expected):
     inits = windows(taxinyc, 4)
     assert len(inits) == 8050
     np.testing.assert_allclose(rmse(taxinyc, name, inits), expected, atol=0.06)
+
+
+def test_what_is_usual_is_found_by_itself(taxinyc):
+    spec = WindowSpec(4, 4, "climatology")
+    splits = Splits(taxinyc.axis.slice_of("2010", "2012"))
+    found = learn_climatology(taxinyc, spec, splits)
+    assert found.classes.kind == "hour_of_week"
+    inits = windows(taxinyc, 4)
+    usual = found.fields_at(taxinyc.axis)
+    record = taxinyc.read(0, taxinyc.shape[0])
+    errors = [np.square(usual(inits + lead) - record[inits + lead]).mean() for lead in range(1, 5)]
+    np.testing.assert_allclose(np.sqrt(errors), [125.3, 125.4, 125.6, 125.8], atol=0.06)
 
 
 def test_the_week_before(taxinyc):

@@ -92,3 +92,10 @@ def test_lags_become_steps_and_lengthen_what_is_needed() -> None:
 def test_lags_that_cannot_be(lags: list[int | str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         resolve_windows(WindowOptions(lags=lags), TimeStep.parse("1h"))
+
+
+@pytest.mark.parametrize("given", ["yesterday", {"v0": "yesterday"}])
+def test_a_departure_that_is_none_is_named_on_the_card(given: object) -> None:
+    place = "windows.departure" + (".v0" if isinstance(given, dict) else "")
+    with pytest.raises(RunError, match=f"damaged at '{place}'"):
+        WindowSpec.from_json(WindowSpec(4, 4).to_json() | {"departure": given})
