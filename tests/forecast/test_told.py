@@ -30,7 +30,7 @@ def table(path: Path, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> tuple[TrainedModel, TensorStore, Path]:
-    """A run told a past and a future series, fields, the calendar, the sun and lagged frames."""
+    """A run told series, fields, the calendar, the sun, lagged frames and what is usual."""
     file = tmp_path / "w.csv"
     table(file)
     fields = np.random.default_rng(1).normal(size=(240, 6, 8)).astype(np.float32)
@@ -41,7 +41,9 @@ def setup(tmp_path: Path) -> tuple[TrainedModel, TensorStore, Path]:
         tmp_path / "run",
         store,
         lags=["24h"],
+        departure="climatology",
         covariates=[
+            {"climatology": True},
             {"calendar": ["hour"]},
             {"holidays": "US"},
             {"sun": "elevation"},
