@@ -24,6 +24,7 @@ from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_c
 from stforecast.config import Experiment
 from stforecast.config.outputs import VERIFICATION
 from stforecast.errors import ConfigError, DataError, StForecastWarning
+from stforecast.options import VerificationOptions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,11 +120,11 @@ def command(
             raise click.UsageError("--observations needs the forecast FILEs to score against them")
         study = open_study(session, config, overrides, own_data="observations")
         folder = Path(output or VERIFICATION)
-        scored = _score_files(forecasts, observations, study.experiment)
+        scored = _score_files(forecasts, observations, study.experiment, report is not None)
     else:
         study = _study_to_score(session, forecasts, config, overrides, store)
         folder = Path(output) if output is not None else study.verification
-        scored = _score_run(session, study, folder)
+        scored = _score_run(session, study, folder, report is not None)
     session.show(score_table(scored.scores))
     written = write_scores(scored.scores, folder)
     click.echo(f"Scores: {', '.join(str(path) for path in written)}")
@@ -182,7 +183,7 @@ def _study_to_score(
     return study_of_run(session, run, config, overrides, store=store)
 
 
-def _score_run(session: Session, study: Study, folder: Path) -> _Scored:
+def _score_run(session: Session, study: Study, folder: Path, page: bool) -> _Scored:
     """Hindcast the test period, keep the hindcast, and score it."""
     card = read_card(study)
     record = open_store(study)
@@ -203,13 +204,15 @@ def _score_run(session: Session, study: Study, folder: Path) -> _Scored:
         # a large hindcast is made as it is written
         path = write_product(hindcast(model, record, options, progress), folder / HINDCAST)
     with open_product(path) as forecasts:
+        if page:
+            options = _with_diagnostics(options, [forecasts])
         scores = score(forecasts, model, record, options, asked)
     name = str(scores[names.SYSTEM].values[0])
     return _Scored(scores, {name: Path(path)}, record, {name: card})
 
 
 def _score_files(
-    files: tuple[str, ...], observations: tuple[str, ...], experiment: Experiment
+    files: tuple[str, ...], observations: tuple[str, ...], experiment: Experiment, page: bool
 ) -> _Scored:
     """Score forecasts, whoever made them, beside references from the observations."""
     from stforecast.product import open_product
@@ -232,8 +235,11 @@ def _score_files(
         for name, variable in variables.items()
         if variable.minimum is not None and variable.maximum is not None
     }
+    options = experiment.verification
+    if page:
+        options = _with_diagnostics(options, list(forecasts.values()))
     scores = verify_as_asked(
-        experiment.verification,
+        options,
         forecasts,
         record.observations(),
         references,
@@ -241,6 +247,18 @@ def _score_files(
         experiment.protocol,
     )
     return _Scored(scores, paths, record)
+
+
+def _with_diagnostics(
+    options: VerificationOptions, forecasts: Sequence["xr.Dataset"]
+) -> VerificationOptions:
+    """The options with the diagnostics that a page shows of such forecasts."""
+    wanted: list[str] = [*options.diagnostics, "error_maps", "cases", "spectrum"]
+    if any(names.MEMBER in forecast.dims for forecast in forecasts):
+        wanted.append("rank_histogram")
+        if options.thresholds:
+            wanted.append("reliability")
+    return options.model_copy(update={"diagnostics": list(dict.fromkeys(wanted))})
 
 
 def _references(

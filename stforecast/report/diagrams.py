@@ -15,6 +15,7 @@ from stforecast.timeaxis import normalise_stamps, stamp_text
 
 # Points of the curve of cases.
 _MOST_CASES = 400
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def threshold_curves(results: Results, variable: str, name: str) -> str:
@@ -152,8 +153,10 @@ def spectra(results: Results, variable: str, name: str) -> str:
                 axes.plot(lengths[good], values[good], **style)
             axes.set_xscale("log")
             axes.set_yscale("log")
-            _plain(axes.xaxis)
             _plain(axes.yaxis)
+            ticks = [tick for tick in _SIZES if lengths[good].min() <= tick <= lengths[good].max()]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.invert_xaxis()
             axes.set_title(results.leads[column] if results.has_leads else "")
             axes.set_xlabel("size of pattern (cells), small to the right")

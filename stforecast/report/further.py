@@ -16,7 +16,7 @@ from stforecast.report.diagrams import (
 )
 from stforecast.report.parts import Figure, Section, drawn
 from stforecast.report.pictures import Cases, case_picture, cases_of, error_picture
-from stforecast.report.subject import Results, Subject, known_thresholds
+from stforecast.report.subject import Results, Subject, known_thresholds, sharpness
 from stforecast.report.tables import Cell, Table, fss_table, threshold_table
 from stforecast.report.words import capital, counted, number, spoken, with_unit
 from stforecast.verification.table_content import decimals
@@ -37,7 +37,7 @@ def cases(subject: Subject) -> Iterator[Section]:
         figures.append(
             Figure(
                 caption=f"{capital(title)}: RMSE over all lead times by initial time{each}; the "
-                "dashed line is the best reference.",
+                "thin broken line is the best reference.",
                 alt=f"RMSE of {title} through the period; the table below has the smallest, the "
                 "middle and the largest.",
                 svg=curve,
@@ -221,12 +221,7 @@ def patterns(subject: Subject) -> Iterator[Section]:
 
 
 def _sharpness(results: Results, variable: str, title: str) -> Iterator[list[Cell]]:
-    scores = results.whole.sel({names.VARIABLE: variable})
-    size = scores.sizes["wavenumber"]
-    small = {"wavenumber": slice(size // 2, None)}
-    seen = scores["spectrum_observed"].isel(small).sum("wavenumber").values
     for system in results.forecasts:
-        field = scores["spectrum"].sel({names.SYSTEM: system}).isel(small)
-        shares = 100 * field.sum("wavenumber").values / seen
-        texts = [f"{number(float(shares[at]), 0)} %" for at in (0, -1)]
+        shares = sharpness(results, variable, system)
+        texts = [f"{number(100 * share, 0)} %" for share in (shares[0], shares[-1])]
         yield [Cell(f"{title}, {spoken(system)}"), *map(Cell, texts)]

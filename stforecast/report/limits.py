@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.product.uncertainty import interval_of
-from stforecast.report.subject import Subject, group_labels, known_thresholds
+from stforecast.report.subject import Subject, group_labels, known_thresholds, sharpness
 from stforecast.report.verdict import comparisons
 from stforecast.report.words import (
     between,
@@ -33,6 +33,8 @@ _FEW = 30
 # Ensembles and intervals that are taken for right.
 _SPREAD = (0.8, 1.2)
 _COVERAGE = 0.03
+# Share of the variance of small patterns within which a forecast is neither blurred nor noisy.
+_SHARP = (0.75, 1.33)
 
 
 def shortcomings(subject: Subject) -> list[str]:
@@ -43,6 +45,7 @@ def shortcomings(subject: Subject) -> list[str]:
         *_biases(subject),
         *_ensemble(subject),
         *_events(subject),
+        *_patterns(subject),
         *_worst_group(subject),
     ]
 
@@ -62,7 +65,7 @@ def _lost(subject: Subject) -> Iterator[str]:
                 f"larger{where}."
             )
         unclear = c.unclear & ~c.worse
-        if unclear.any() and "skill_lower" in results.by_lead:
+        if unclear.any() and results.has_intervals:
             yield (
                 f"Whether {c.forecast} is better than {spoken(c.reference)}{of} "
                 f"{lead_phrase(results.leads, unclear)} cannot be told from this period: the "
@@ -153,16 +156,35 @@ def _events(subject: Subject) -> Iterator[str]:
                     )
 
 
+def _patterns(subject: Subject) -> Iterator[str]:
+    """Forecasts that blur, or that are noisy."""
+    results = subject.results
+    if "spectrum" not in results.whole or "spectrum_observed" not in results.whole:
+        return
+    for variable in results.variables:
+        shares = sharpness(results, variable, results.main)
+        for word, bad in (("blurred", shares < _SHARP[0]), ("noisy", shares > _SHARP[1])):
+            if bad.any():
+                yield (
+                    f"Forecasts of {subject.title_of(variable)} are {word} "
+                    f"{lead_phrase(results.leads, bad)}: the smaller half of the patterns has "
+                    f"{between(*_ends(100 * shares[bad], 0))} % of the variance observed."
+                )
+
+
 def stated_coverage(subject: Subject, variable: str) -> float | None:
     """The coverage that the intervals of a forecast promise; None where it has none."""
     product = subject.product
     bounds = None if product is None else interval_of(product, variable)
     if bounds is not None:
         return float(bounds[0].attrs[names.COVERAGE])
-    if "coverage" not in subject.results.all:
+    scores = subject.results.all
+    if "stated_coverage" not in scores:
         return None
-    told = subject.results.all["coverage"].attrs.get("stated_coverage")
-    return None if told is None else float(told)
+    at = {names.SYSTEM: subject.results.main, names.VARIABLE: variable}
+    told = scores["stated_coverage"]
+    value = float(told.sel({dim: label for dim, label in at.items() if dim in told.dims}))
+    return value if np.isfinite(value) else None
 
 
 def _worst_group(subject: Subject) -> Iterator[str]:
@@ -197,9 +219,11 @@ def caveats(subject: Subject) -> list[str]:
     found = [*_seen_before(subject), *_period_told(subject)]
     if not results.references:
         found.append("There is no reference, so nothing here says whether the errors are small.")
-    elif "skill_lower" not in results.all:
+    elif not results.has_intervals:
+        why = str(results.all.attrs.get("bootstrap", "")).partition("none: ")[2]
         found.append(
-            "No intervals were worked out, so small differences between forecasts may be chance."
+            "No intervals were worked out, so small differences between forecasts may be chance"
+            f"{f' ({why})' if why else ''}."
         )
     cases = int(results.all.attrs.get("initial_times", _FEW))
     if cases < _FEW:

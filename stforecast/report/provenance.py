@@ -50,7 +50,9 @@ def provenance(subject: Subject) -> list[Facts]:
             found.append(_of_run(name, card, product))
         elif product is not None:
             found.append(_of_product(name, product, subject.files.get(name, ())))
-    return found
+    # the runs that an ensemble is made of
+    members = [name for name in subject.cards if name not in subject.results.forecasts]
+    return [*found, *(_of_run(name, subject.cards[name], None) for name in members)]
 
 
 def _of_scores(subject: Subject) -> Facts:

@@ -53,14 +53,12 @@ def _scores(subject: Subject) -> Iterator[Section]:
     ]
     if len(results.variables) > MOST_DRAWN:
         words.append(f"Figures show the first {MOST_DRAWN} variables, tables all.")
+    if results.has_intervals and "bootstrap" in results.all.attrs:
+        words.append(f"Intervals, below numbers and as bands: {results.all.attrs['bootstrap']}.")
     terms = ["lead time", "initial time", "reference", "RMSE", "MAE", "bias", "skill"]
-    if "skill_lower" in results.all:
+    if results.has_intervals:
         terms.append("interval")
-    terms += [
-        word
-        for name, word in _TERM_OF.items()
-        if name in shown_metrics(results.all) or name in results.all
-    ]
+    terms += [word for name, word in _TERM_OF.items() if name in shown_metrics(results.all)]
     yield Section("scores", "Errors by lead time", words, figures, tables, tuple(terms))
 
 
@@ -77,9 +75,13 @@ _TERM_OF: Final = {
 }
 
 
+# Of what is no metric, what the page shows and so defines.
+_EXPLAINED: Final = ("skill", "case_rmse", "rmse_map", "bias_map", "rank_histogram", "spectrum")
+
+
 def _curve_caption(subject: Subject, variable: str) -> str:
     results = subject.results
-    has = "skill_lower" in results.by_lead
+    has = results.has_intervals
     bands = " Bands are intervals of what other days would have given." if has else ""
     second = ""
     if results.references:
@@ -179,11 +181,14 @@ def glossary(results: Results, shown: list[Section]) -> list[tuple[str, str]]:
 def definitions(results: Results) -> list[tuple[str, str]]:
     """Formula and averaging of each score on the page."""
     found = []
+    shown = shown_metrics(results.all)
     for name in results.all.data_vars:
         attrs = results.all[name].attrs
+        if name in METRICS and name not in (*shown, "rmse", "mae", "bias"):
+            continue
         if name in METRICS and "definition" in attrs:
             extra = f"; {attrs['averaging']}" if METRICS[str(name)].of_frames else ""
             found.append((METRICS[str(name)].title, f"{attrs['definition']}{extra}"))
-        elif "definition" in attrs:
+        elif name in _EXPLAINED and "definition" in attrs:
             found.append((str(attrs.get("long_name", name)), str(attrs["definition"])))
     return found

@@ -104,6 +104,11 @@ class Results:
         texts = self._leads or lead_texts(self.by_lead[names.LEAD_TIME].values)
         return [text.replace(" ", "\N{NO-BREAK SPACE}") for text in texts]
 
+    @cached_property
+    def has_intervals(self) -> bool:
+        """Whether skill has intervals per lead time."""
+        return "skill_lower" in self.by_lead and bool(self.by_lead["skill_lower"].notnull().any())
+
     def rmse(self, system: str, variable: str) -> NDArray[np.float64]:
         """RMSE (lead_time) of a forecast or reference."""
         return self._values("rmse", system, variable)
@@ -170,6 +175,15 @@ def known_thresholds(results: Results, variable: str) -> list[float]:
     others = [dim for dim in csi.dims if dim != "threshold"]
     known = csi.notnull().any(others).values
     return [float(value) for value in csi["threshold"].values[known]]
+
+
+def sharpness(results: Results, variable: str, system: str) -> NDArray[np.float64]:
+    """Variance (lead_time) of the smaller half of the patterns, as a share of that observed."""
+    scores = results.whole.sel({names.VARIABLE: variable})
+    small = {"wavenumber": slice(scores.sizes["wavenumber"] // 2, None)}
+    seen = scores["spectrum_observed"].isel(small).sum("wavenumber")
+    made = scores["spectrum"].sel({names.SYSTEM: system}).isel(small).sum("wavenumber")
+    return np.asarray((made / seen.where(seen > 0)).values, np.float64).reshape(-1)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def comparisons(results: Results, forecast: str) -> Iterator[Comparison]:
             high = results.skill(forecast, reference, variable, "skill_upper")
             if low is None or high is None:
                 low = high = skill
+            low = np.where(np.isfinite(low), low, skill)
+            high = np.where(np.isfinite(high), high, skill)
             at = {
                 names.SYSTEM: forecast,
                 names.REFERENCE: reference,
