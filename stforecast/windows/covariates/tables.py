@@ -4,9 +4,11 @@ CSV, NetCDF (Zarr, GRIB), HDF5 as DeepST has its meteorology, and the same from 
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import h5py
 import numpy as np
@@ -19,6 +21,7 @@ from stforecast.grid import Grid
 from stforecast.options import DataOptions
 from stforecast.options.covariates import FileCovariate
 from stforecast.sources import find_files, open_source
+from stforecast.sources.base import Location
 from stforecast.sources.sniff import kind_of
 from stforecast.sources.times import time_coordinate
 from stforecast.timeaxis.slots import read_dates
@@ -27,6 +30,8 @@ from stforecast.windows.covariates.fields import on_grid, spatial
 
 # Fields are held in memory up to this size, and beyond it read when they are asked for.
 _HELD_BYTES: Final = 512 * 2**20
+# Tables that someone holds, by their files and how they are read: training and validation share.
+_IN_USE: "WeakValueDictionary[str, Table]" = WeakValueDictionary()
 _TIME_NAMES: Final = ("time", "valid_time", "datetime", "timestamp", "date", "date_time", "dt")
 
 
@@ -90,8 +95,22 @@ def read_table(
     if isinstance(given, xr.Dataset):
         return _of_dataset(given, options, wanted, grid, "the dataset given", files)
     paths = find_files([given])
-    where = str(given)
-    local = [path for path in paths if isinstance(path, Path)]
+    state = [(path.stat().st_mtime_ns, path.stat().st_size) for path in _local(paths)]
+    key = f"{given} {state} {options.model_dump_json()} {wanted} {json.dumps(grid.fingerprint())}"
+    table = _IN_USE.get(key)
+    if table is None:
+        table = _IN_USE[key] = _of_files(paths, options, wanted, grid, str(given))
+    return table
+
+
+def _of_files(
+    paths: list[Location],
+    options: FileCovariate,
+    wanted: tuple[str, ...] | None,
+    grid: Grid,
+    where: str,
+) -> Table:
+    local = _local(paths)
     files = {str(path): _sha256(path) for path in local if path.is_file()}
     if len(local) == len(paths) and all(_is_deepst(path) for path in local):
         frame = pd.concat([_deepst_frame(path, options) for path in local])
@@ -101,6 +120,10 @@ def read_table(
         return _of_frame(frame, options, wanted, where, files)
     dataset = open_source(paths, DataOptions(), Path())
     return _of_dataset(dataset, options, wanted, grid, where, files)
+
+
+def _local(paths: list[Location]) -> list[Path]:
+    return [path for path in paths if isinstance(path, Path)]
 
 
 def _of_frame(
