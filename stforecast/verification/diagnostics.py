@@ -195,4 +195,8 @@ def wavenumbers(grid: tuple[int, int]) -> NDArray[np.int64]:
     height, width = grid
     rows, columns = np.arange(height)[:, None] / height, np.arange(width)[None] / width
     # a little is added, so that rounding does not move whole numbers down
-    return np.floor(min(grid) * np.hypot(rows, columns) + 1e-9).astype(np.int64)
+    found = np.floor(min(grid) * np.hypot(rows, columns) + 1e-9).astype(np.int64)
+    # half waves along a longer side are the first wavenumber; none has the mean of the field alone
+    found = np.maximum(found, 1)
+    found[0, 0] = 0
+    return found
