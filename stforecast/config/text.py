@@ -113,8 +113,10 @@ def _sentence(error: YAMLError, where: str) -> str:
         return f"{where}{line}: the key {key} is given twice"
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     context = getattr(error, "context", None)
-    words = f"{context}, {problem}" if context else str(problem)
-    return f"{where}{line} is not valid YAML: {' '.join(words.split())}"
+    words = " ".join((f"{context}, {problem}" if context else str(problem)).split())
+    if context and "flow mapping" in context:
+        words += "; a colon needs a space behind it, and a { needs its }"
+    return f"{where}{line} is not valid YAML: {words}"
 
 
 def _with_text_keys(value: Any, where: str, depth: int = 0) -> Any:
