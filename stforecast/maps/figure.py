@@ -20,6 +20,7 @@ from stforecast.maps.placement import place
 from stforecast.product.conform import conform
 from stforecast.product.observed import Observed
 from stforecast.product.place import grid_of
+from stforecast.product.uncertainty import ensemble_mean
 
 
 def map_figure(
@@ -37,7 +38,8 @@ def map_figure(
     """Maps of one variable from one initial time, a panel for each lead time.
 
     Args:
-        forecast: a product, or anything :func:`stforecast.product.conform` takes.
+        forecast: a product, or anything :func:`stforecast.product.conform` takes; of one with
+            members their mean.
         variable: the only one, unless named.
         lead_time: in steps or as durations (``"6h"``); up to four by default.
         observed: observations; they and the error are drawn below where they are known.
@@ -53,7 +55,7 @@ def map_figure(
     Raises:
         MapError, DataError: where there is nothing to draw, in a sentence.
     """
-    forecast = conform(forecast)
+    forecast = ensemble_mean(conform(forecast))
     if variable is None:
         known = choose_variables(forecast, None)
         if len(known) > 1:

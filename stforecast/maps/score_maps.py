@@ -37,7 +37,10 @@ def score_figure(
         overlay, projection: as for :func:`stforecast.maps.map_figure`.
     """
     forecast = conform(forecast)
-    grid = grid_of(forecast, variable, (names.INIT_TIME, names.LEAD_TIME, names.MEMBER))
+    beside = (names.SYSTEM, names.VARIABLE, names.LEAD_TIME)
+    spatial = [dim for dim in scores["rmse_map"].dims if dim not in beside]
+    others = [dim for dim in forecast[variable].dims if dim not in spatial]
+    grid = grid_of(forecast, variable, others)
     chosen = {names.SYSTEM: system, names.VARIABLE: variable}
     rows = {
         row: np.asarray(scores[name].sel(chosen).transpose(names.LEAD_TIME, ...).values, np.float32)

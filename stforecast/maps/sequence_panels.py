@@ -17,6 +17,7 @@ from stforecast.maps.composition import MISSING, MapFigure
 from stforecast.maps.labels import unit_text, variable_title
 from stforecast.maps.sequences import Clips, Fields, find_clips, pictures
 from stforecast.product.conform import conform
+from stforecast.product.uncertainty import ensemble_mean
 
 _TITLES: Final = {
     "input": "Input",
@@ -57,7 +58,7 @@ def sequence_figure(
     Raises:
         MapError, DataError: where there is nothing to draw, in a sentence.
     """
-    forecast = conform(forecast)
+    forecast = ensemble_mean(conform(forecast))
     if variable is None:
         (variables, *others) = pictures(forecast, None)
         if others:

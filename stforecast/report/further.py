@@ -15,7 +15,7 @@ from stforecast.report.diagrams import (
     threshold_curves,
 )
 from stforecast.report.parts import Figure, Section, drawn
-from stforecast.report.pictures import Cases, case_picture, cases_of, error_picture
+from stforecast.report.pictures import Cases, case_picture, cases_of, error_picture, example_picture
 from stforecast.report.subject import Results, Subject, known_thresholds, sharpness
 from stforecast.report.tables import Cell, Table, fss_table, threshold_table
 from stforecast.report.words import capital, counted, number, spoken, with_unit
@@ -60,18 +60,39 @@ def cases(subject: Subject) -> Iterator[Section]:
                     picture=picture,
                 )
             )
-    if rows:
-        columns = [("", ""), ("smallest", "RMSE"), ("from", ""), ("middle", "RMSE")]
-        columns += [("largest", "RMSE"), ("from", ""), ("largest", "over middle")]
-        columns.append(("initial", "times"))
-        table = Table(
-            "RMSE of single initial times, over all lead times", columns, rows, total=False
-        )
-        words = [
-            "Each case is the forecasts from one initial time. The best and the worst were picked "
-            "by their RMSE over all lead times and cells, not by hand."
-        ]
-        yield Section("cases", "Best and worst case", words, figures, [table])
+    if not rows:
+        yield from _examples(subject)
+        return
+    columns = [("", ""), ("smallest", "RMSE"), ("from", ""), ("middle", "RMSE")]
+    columns += [("largest", "RMSE"), ("from", ""), ("largest", "over middle")]
+    columns.append(("initial", "times"))
+    table = Table("RMSE of single initial times, over all lead times", columns, rows, total=False)
+    words = [
+        "Each case is the forecasts from one initial time. The best and the worst were picked "
+        "by their RMSE over all lead times and cells, not by hand."
+    ]
+    yield Section("cases", "Best and worst case", words, figures, [table])
+
+
+def _examples(subject: Subject) -> Iterator[Section]:
+    """The first sequences, where there are many at one initial time and none can be picked."""
+    figures = []
+    for variable in drawn(subject):
+        picture = example_picture(subject, variable)
+        if picture is not None:
+            title = subject.title_of(variable)
+            figures.append(
+                Figure(
+                    caption=f"{capital(title)}: inputs, truth, prediction and error of the first "
+                    "two sequences.",
+                    alt=f"Frames of {title} of the first two sequences: inputs, what followed, "
+                    "what was forecast, and the difference.",
+                    picture=picture,
+                )
+            )
+    if figures:
+        words = ["These are the first sequences of the period scored, not picked by their errors."]
+        yield Section("examples", "Examples", words, figures)
 
 
 def _case_row(subject: Subject, variable: str, found: Cases) -> list[Cell]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.product.uncertainty import interval_of
-from stforecast.report.subject import Subject, group_labels, known_thresholds, sharpness
+from stforecast.report.subject import Results, Subject, group_labels, known_thresholds, sharpness
 from stforecast.report.verdict import comparisons
 from stforecast.report.words import (
     between,
@@ -80,11 +80,22 @@ def _rivals(subject: Subject) -> Iterator[str]:
         own = results.rmse(results.main, variable)
         for rival in results.forecasts[1:]:
             better = np.asarray(results.rmse(rival, variable) < own)
+            least = _difference_lower(results, rival, variable)
+            if least is not None:  # the interval of own minus rival lies above 0
+                better &= ~(least <= 0)
             if better.any():
                 yield (
                     f"{rival} has the smaller RMSE for {subject.title_of(variable)} "
                     f"{lead_phrase(results.leads, better)}."
                 )
+
+
+def _difference_lower(results: Results, rival: str, variable: str) -> NDArray[np.float64] | None:
+    """Lower ends (lead_time) of the RMSE of the forecast judged minus that of another."""
+    if "rmse_difference_lower" not in results.by_lead:
+        return None
+    at = {names.SYSTEM: results.main, "beside": rival, names.VARIABLE: variable}
+    return np.asarray(results.by_lead["rmse_difference_lower"].sel(at).values).reshape(-1)
 
 
 def _biases(subject: Subject) -> Iterator[str]:

@@ -93,6 +93,21 @@ def case_picture(subject: Subject, variable: str, case: CaseError) -> str | None
     return png_uri(figure)
 
 
+def example_picture(subject: Subject, variable: str) -> str | None:
+    """The first sequences, of forecasts of independent sequences such as videos; else None."""
+    product = subject.product
+    if product is None or subject.observations is None or variable not in product:
+        return None
+    product = ensemble_mean(product)
+    with _quiet():
+        try:
+            if sequence_dimension(product) is None:
+                return None
+            return png_uri(sequence_figure(product, variable, observed=subject.observations))
+        except StForecastError:
+            return None
+
+
 def error_picture(subject: Subject, variable: str) -> str | None:
     """Maps of RMSE and bias; None where the scores have none."""
     scores, product = subject.results.whole, subject.product
