@@ -103,7 +103,7 @@ class Transform(nn.Module):
     is_plain: Tensor
     is_last: Tensor
     is_usual: Tensor
-    is_log1p: Tensor
+    is_itself: Tensor
     is_sqrt: Tensor
     climatology: Tensor | None
 
@@ -144,7 +144,7 @@ class Transform(nn.Module):
         self._choose("is_plain", plain)
         self._choose("is_last", [one == "last_frame" for one in self.departures])
         self._choose("is_usual", [one == "climatology" for one in self.departures])
-        self._choose("is_log1p", [one == "log1p" for one in self.functions])
+        self._choose("is_itself", [one == "none" for one in self.functions])
         self._choose("is_sqrt", [one == "sqrt" for one in self.functions])
         usual = None if climatology is None else torch.from_numpy(np.array(climatology, np.float32))
         self.register_buffer("climatology", usual, persistent=False)
@@ -284,22 +284,25 @@ class Transform(nn.Module):
 
     def _function(self, values: Tensor) -> Tensor:
         """What is learned in place of values (..., C, H, W)."""
-        if "log1p" in self.functions:
-            changed = values.sign() * values.abs().log1p()
-            values = torch.where(self.is_log1p, changed, values)
-        if "sqrt" in self.functions:
-            changed = values.sign() * values.abs().sqrt()
-            values = torch.where(self.is_sqrt, changed, values)
-        return values
+        kinds = set(self.functions)
+        changed = values
+        if "log1p" in kinds:
+            changed = values.abs().log1p().copysign(values)
+        if "sqrt" in kinds:
+            root = values.abs().sqrt().copysign(values)
+            changed = root if "log1p" not in kinds else torch.where(self.is_sqrt, root, changed)
+        return changed if "none" not in kinds else torch.where(self.is_itself, values, changed)
 
     def _inverse(self, values: Tensor) -> Tensor:
         """The values (..., C, H, W) that the functions make these of."""
-        if "log1p" in self.functions:
-            changed = values.sign() * values.abs().clamp(max=_LARGEST_LOG).expm1()
-            values = torch.where(self.is_log1p, changed, values)
-        if "sqrt" in self.functions:
-            values = torch.where(self.is_sqrt, values * values.abs(), values)
-        return values
+        kinds = set(self.functions)
+        changed = values
+        if "log1p" in kinds:
+            changed = values.abs().clamp(max=_LARGEST_LOG).expm1().copysign(values)
+        if "sqrt" in kinds:
+            square = values * values.abs()
+            changed = square if "log1p" not in kinds else torch.where(self.is_sqrt, square, changed)
+        return changed if "none" not in kinds else torch.where(self.is_itself, values, changed)
 
     def _steady(self, history: Tensor, valid: Tensor) -> Tensor | None:
         """(B, 1, C, H, W): what is subtracted at all times of a sample, from its history."""
