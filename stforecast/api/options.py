@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,11 +10,25 @@ from pydantic import BaseModel
 from stforecast.config import Experiment, experiment_of
 from stforecast.errors import ConfigError
 from stforecast.options import DataOptions, TrainingOptions, WindowOptions
+from stforecast.verification.details import Details
 
 
 def data_options(where: str, given: Mapping[str, Any]) -> DataOptions:
     """The data section that keyword arguments make; ConfigError like an experiment file's."""
     return experiment_of({"name": "api", "data": dict(given)}, (), where).data
+
+
+def score_details(where: str, given: Mapping[str, Any]) -> Details:
+    """What else is asked of scores, from keyword arguments; ConfigError for what is no such."""
+    known = [field.name for field in fields(Details)]
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"{where}: there is no {name}; beside its named arguments there are "
+                f"{', '.join(known)}"
+            )
+    tree = {"name": "api", "verification": dict(given)}
+    return Details.of(experiment_of(tree, (), where).verification)
 
 
 def experiment(

@@ -9,6 +9,7 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.api.data import Record, open_store, sources_of, to_store
+from stforecast.api.options import score_details
 from stforecast.errors import ConfigError, DataError
 from stforecast.product import conform, open_product
 from stforecast.product.conform import forecast_variables
@@ -39,6 +40,7 @@ def verify(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     ssim_window: Window = "uniform",
     ssim_range: float = 1.0,
+    **details: Any,
 ) -> xr.Dataset:
     """Scores of forecasts beside references, on the same cells and windows.
 
@@ -49,15 +51,18 @@ def verify(
         by: which of lead_time, hour, weekday, month and season (of the valid time) to score apart.
         train, history: training period and length of the history, for references that need them;
             by default those of the run that made the forecast.
-        metrics: of rmse, mae, bias, mse, mse_per_frame, mae_per_frame, ssim and psnr.
+        metrics: names of :data:`stforecast.verification.METRICS`, such as rmse, crps, acc and fss.
         area_weighted: weight cells by their area, where the grid is on the sphere.
         ranges: lowest and highest value of each variable, which scale frames to [0, 1] for the last
             four metrics; by default what the run that made the forecast tells.
         ssim_window, ssim_range: of the structural similarity, as in the experiment's options.
+        details: further options of ``verification`` in an experiment file: ``interval,
+            mape_threshold, thresholds, fss_scales, regions, bootstrap, diagnostics``.
 
     Returns:
         ``rmse, mae, bias (forecast, variable, lead_time…)``, ``skill`` and further metrics, with
-        definitions, units and averaging in the attributes.
+        definitions, units and averaging in the attributes, and limits of their intervals,
+        ``rmse_lower`` and the like (see :mod:`stforecast.verification.dataset`).
 
     Raises:
         DataError: forecast and observations do not go together. ConfigError: an unknown reference,
@@ -83,6 +88,7 @@ def verify(
         area_weighted=area_weighted,
         metrics=metrics,
         frames=FrameScaling(ranges or {}, ssim_window, ssim_range),
+        details=score_details("verify", details),
     )
 
 

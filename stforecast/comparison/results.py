@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.comparison.campaign import Campaign, Done
 from stforecast.errors import RunError, StForecastWarning
+from stforecast.verification.dataset import REGION
 from stforecast.verification.groups import GROUPS
-from stforecast.verification.metrics import CELL_METRICS, METRICS
+from stforecast.verification.metrics import METRICS
 from stforecast.verification.pooling import pooled
 from stforecast.verification.text import lead_texts
 
@@ -116,8 +117,8 @@ def _add_costs(
 
 
 def metrics_of(result: xr.Dataset) -> list[str]:
-    """The metrics that a result, or the scores of a run, hold."""
-    return [name for name in METRICS if name in result]
+    """The metrics that a result, or the scores of a run, hold; those of events are left out."""
+    return [name for name in METRICS if name in result and not METRICS[name].of_events]
 
 
 def long_frame(result: xr.Dataset) -> pd.DataFrame:
@@ -240,8 +241,11 @@ def spread_of(values: NDArray[Any]) -> float:
 
 
 def _reduced(scores: xr.Dataset) -> xr.Dataset:
-    """Scores (system, variable, lead_time), the run's first, with those over all lead times."""
-    scores = scores.drop_vars(["skill", names.REFERENCE], errors="ignore")
+    """Scores (system, variable, lead_time), the run's first, with those over all lead times.
+
+    Of the whole grid; what has further dimensions, and intervals, are left to the run's own scores.
+    """
+    scores = _plain(scores)
     attrs = {name: scores[name].attrs for name in metrics_of(scores)}
     groups = [group for group in GROUPS if group in scores.dims]
     scores = _with_all(pooled(scores, groups) if groups else scores)
@@ -249,7 +253,25 @@ def _reduced(scores: xr.Dataset) -> xr.Dataset:
     for name, told in attrs.items():
         scores[name].attrs = told
         scores[f"{name}{OVER_LEADS}"] = over[name].assign_attrs(told)
-    return scores
+    return scores.drop_vars(["members", "stated_coverage"], errors="ignore")
+
+
+def _plain(scores: xr.Dataset) -> xr.Dataset:
+    """Scores of the whole grid by lead time and groups, without skill and intervals."""
+    if REGION in scores.dims:
+        scores = scores.isel({REGION: 0}, drop=True)
+    dims = {names.SYSTEM, names.VARIABLE, names.LEAD_TIME, *GROUPS}
+    left = [
+        name
+        for name, values in scores.data_vars.items()
+        if not set(values.dims) <= dims
+        or str(name).startswith("overall_")
+        or str(name).endswith(("_lower", "_upper"))
+    ]
+    scores = scores.drop_vars(left)
+    unused = [name for name in scores.dims if name not in dims]
+    labels = [name for name, coord in scores.coords.items() if set(coord.dims) & set(unused)]
+    return scores.drop_vars(labels)
 
 
 def _with_all(scores: xr.Dataset) -> xr.Dataset:
@@ -258,17 +280,11 @@ def _with_all(scores: xr.Dataset) -> xr.Dataset:
     variables = [str(name) for name in scores[names.VARIABLE].values]
     if len(variables) < 2 or len(units) > 1 or ALL in variables:
         return scores
-    dim, weight = names.VARIABLE, scores["weight"]
-    total = weight.sum(dim)
-    together = xr.Dataset({"weight": total, "count": scores["count"].sum(dim)})
-    for name in CELL_METRICS:
-        if name == "rmse":
-            together[name] = np.sqrt((scores[name] ** 2 * weight).sum(dim) / total)
-        elif name in scores:
-            together[name] = (scores[name] * weight).sum(dim) / total
+    dim = names.VARIABLE
+    apart = [name for name in scores.data_vars if dim not in scores[name].dims]
+    together = pooled(scores.drop_vars(apart), [dim])
     together = together.expand_dims({dim: np.array([ALL], dtype=object)})
     together = together.assign_coords(variable_units=(dim, np.array([units.pop()], dtype=object)))
-    apart = [name for name in scores.data_vars if dim not in scores[name].dims]
     parts = [
         part.transpose(names.SYSTEM, dim, names.LEAD_TIME)
         for part in (scores.drop_vars(apart)[list(together.data_vars)], together)

@@ -198,7 +198,7 @@ def scores_dataset(told: Told) -> xr.Dataset:
 
 
 # Held wherever they can be had, as others are put together from them.
-_DRAWN = ("wape", "crps", "spread", "spread_error", "coverage", "interval_width", "interval_score")
+_DRAWN = ("crps", "spread", "spread_error", "coverage", "interval_width", "interval_score")
 
 
 def _attributes(told: Told, name: str, units: list[str]) -> dict[str, Any]:

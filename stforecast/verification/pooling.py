@@ -75,6 +75,8 @@ def pooled(scores: xr.Dataset, dims: Sequence[str]) -> xr.Dataset:
                 result[metric] = (summed / frames).where(frames > 0)
         result["frames"] = frames
         result["frames_left_out"] = scores["frames_left_out"].sum(dims)
+    if names.VARIABLE in dims:
+        return result
     return result.assign_coords(variable_units=scores["variable_units"])
 
 

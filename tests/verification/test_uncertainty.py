@@ -250,3 +250,22 @@ def test_files_and_tables_hold_them(tmp_path):
     assert scores["crps"].attrs["units"] == "K"
     assert "Ferro" in scores["crps"].attrs["definition"]
     assert names.MEMBER not in scores.dims
+
+
+def test_from_python_with_the_options_of_a_file():
+    import stforecast as sf
+
+    product, store, *_ = ensemble(n=60)
+    observed = store.observations()
+    asked = {
+        "thresholds": {"v0": 10},
+        "regions": {"south": {"west": -1, "east": 9, "south": 39, "north": 45}},
+        "bootstrap": 0,
+    }
+    scores = sf.verify(product, observed, references=[], **asked)
+    assert list(scores["region"].values) == ["all", "south"]
+    assert list(scores["threshold"].values) == [10.0]
+    with pytest.raises(ConfigError, match=r"there is no treshold; .* thresholds"):
+        sf.verify(product, observed, references=[], treshold={"v0": 10})
+    with pytest.raises(ConfigError, match="interval"):
+        sf.verify(product, observed, references=[], interval=90)
