@@ -13,6 +13,7 @@ import xarray as xr
 import stforecast as sf
 from stforecast.api.data import to_store
 from stforecast.errors import ConfigError, DataError, RunError, StForecastWarning
+from stforecast.options import SplitOptions
 from stforecast.store import TensorStore, write_store
 from tests.forecast.runs import make_run
 from tests.helpers import make_store
@@ -383,3 +384,32 @@ def test_runs_are_found_by_their_study(run: sf.Run, tmp_path: Path) -> None:
     assert "small" in repr(run)
     with pytest.raises(RunError, match="is not a trained run"):
         sf.load(tmp_path)
+
+
+def test_several_runs_forecast_together(tmp_path: Path) -> None:
+    """Members, intervals and spreads; the past errors of a single run and of several."""
+    store = make_store(300)
+    split = SplitOptions(train=0.4, validation=0.3, test=0.3)
+    folders = [
+        make_run(tmp_path / name / "model", store, name=name, seed=seed, split=split)
+        for seed, name in enumerate("ab")
+    ]
+    obs = store.variables()
+    both = sf.load([tmp_path / "a", tmp_path / "b"])
+    assert both.name == "a+b"
+    assert "a+b" in repr(both)
+    forecast = both.predict(obs)
+    assert forecast.sizes["member"] == 2
+    with pytest.raises(RunError, match=r"not known, and so no interval; make them with"):
+        both.predict(obs, interval=0.9)
+    both.calibrate(obs)
+    hindcast = both.hindcast(obs, interval=0.8, every=6)
+    assert hindcast["v0_lower"].attrs["stforecast_coverage"] == 0.8
+    assert hindcast.attrs["stforecast_spread"] == "calibrated"
+    scores = sf.verify(hindcast, obs, metrics=["crps", "coverage", "spread_error"])
+    assert 0.6 < float(scores["coverage"].sel(forecast="a+b").mean()) < 1
+    one = sf.load(folders[0])
+    one.calibrate(obs)
+    assert {"v0_lower", "v0_upper"} < set(one.predict(obs, interval=0.5).data_vars)
+    with pytest.raises(ConfigError, match="'a' gives one forecast, not 4 members"):
+        one.predict(obs, members=4)

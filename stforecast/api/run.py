@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import xarray as xr
 
-from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from
+from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from, to_store
 from stforecast.api.options import experiment
 from stforecast.card import CARD, RunCard
 from stforecast.config import safe_name
@@ -17,10 +17,11 @@ from stforecast.errors import StForecastWarning
 from stforecast.store import TensorStore
 
 if TYPE_CHECKING:
-    from stforecast.forecast import TrainedModel
+    from stforecast.forecast import Ensemble, TrainedModel
     from stforecast.windows.covariates import Given
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
+Spread = Literal["auto", "raw", "calibrated"]
 # Steps that are read from the end of a record, beyond a history, to find its last whole one.
 _TAIL = 64
 _PERIOD_BYTES = 2 * 2**30
@@ -29,27 +30,33 @@ _PERIOD_BYTES = 2 * 2**30
 class Run:
     """A trained run, ready to forecast. Made by :func:`train` and :func:`load`."""
 
-    def __init__(self, folder: str | Path, device: Device = "auto") -> None:
-        """Load the run in a folder; RunError where there is none, or it is damaged."""
-        from stforecast.forecast import load_trained
+    def __init__(self, folder: str | Path | Sequence[str | Path], device: Device = "auto") -> None:
+        """Load the run in a folder, or those in several; RunError where one is none, or damaged."""
+        from stforecast.forecast import load_ensemble
 
-        self.folder = Path(folder)
-        self.model: TrainedModel = load_trained(self.folder, device)
+        folders = [folder] if isinstance(folder, (str, Path)) else list(folder)
+        self.ensemble: Ensemble = load_ensemble(folders, device)
+        self.folder = Path(folders[0])
+
+    @property
+    def model(self) -> "TrainedModel":
+        """The run's model; of several runs the first one's."""
+        return self.ensemble.models[0]
 
     @property
     def card(self) -> RunCard:
-        """All that is known of the run."""
+        """All that is known of the run; of several runs of the first one."""
         return self.model.card
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return self.card.name
+        """The run's name; of several runs all of them."""
+        return self.ensemble.name
 
     def __repr__(self) -> str:
         card = self.card
         return (
-            f"<stforecast.Run {card.name!r}: {card.model.name}, history {card.windows['history']}, "
+            f"<stforecast.Run {self.name!r}: {card.model.name}, history {card.windows['history']}, "
             f"horizon {card.windows['horizon']} steps of {card.time_step}, in {self.folder}>"
         )
 
@@ -60,6 +67,10 @@ class Run:
         *,
         init_time: Any = None,
         future: "Given | Sequence[Given]" = (),
+        members: int | None = None,
+        seed: int = 0,
+        interval: float | None = None,
+        spread: Spread = "auto",
         batch_size: int | None = None,
     ) -> xr.Dataset:
         """A forecast from one initial time.
@@ -72,18 +83,27 @@ class Run:
                 whole (with a warning when the record goes on beyond it).
             future: new values of the covariates that the run takes from files, as datasets, data
                 frames or paths.
+            members: forecasts from the initial time, of all runs together; by default one of each
+                run, and ten of each that was trained with ``loss="crps"``.
+            seed: of the members of such runs.
+            interval: share of the observations, such as 0.9, that bounds beside each variable are
+                to hold, ``<name>_lower`` and ``<name>_upper``.
+            spread: ``calibrated`` draws members apart until they differ as much as forecasts of the
+                validation period erred; ``raw`` leaves them; ``auto`` calibrates where that is
+                known (see :meth:`calibrate`).
             batch_size: sequences forecast at once, for records that have them.
 
         Returns:
-            Dimensions ``(init_time, lead_time, …)`` and the record's own; see the README.
+            Dimensions ``(init_time, lead_time[, member], …)`` and the record's own; see the README.
 
         Raises:
             RunError: the run does not fit the record. DataError: there is too little history, or
-            no forecast can start from the initial time. ConfigError: the horizon.
+            no forecast can start from the initial time. ConfigError: the horizon; so many members,
+            or such an interval, cannot be had.
         """
         from stforecast.forecast import init_position, predict
 
-        store, spec = lazy_store(history, self.card), self.model.spec
+        store, spec = lazy_store(history, self.card), self.ensemble.spec
         self.card.check_fits(store)
         if init_time is None:
             store, position = self._last(store)
@@ -92,7 +112,17 @@ class Run:
             stamp = store.axis.times_at(position)[()]
             store = part_of(store, position - spec.history_needed + 1, position + 1)
             position = int(store.axis.positions(stamp))
-        return predict(self._told(future), store, [position], horizon, batch_size=batch_size)
+        return predict(
+            self._told(future),
+            store,
+            [position],
+            horizon,
+            members=members,
+            seed=seed,
+            interval=interval,
+            spread=spread,
+            batch_size=batch_size,
+        )
 
     def hindcast(
         self,
@@ -102,6 +132,10 @@ class Run:
         every: int | str = 1,
         horizon: int | str | None = None,
         future: "Given | Sequence[Given]" = (),
+        members: int | None = None,
+        seed: int = 0,
+        interval: float | None = None,
+        spread: Spread = "auto",
         batch_size: int | None = None,
     ) -> xr.Dataset:
         """Forecasts from all initial times of a period whose valid times lie in it, too.
@@ -111,7 +145,7 @@ class Run:
             period: ``train``, ``validation`` or ``test`` of the run, or first and last date.
             every: steps or duration from one initial time to the next.
             horizon: steps or duration; what the run was trained for by default.
-            future: as for :meth:`predict`.
+            future, members, seed, interval, spread: as for :meth:`predict`.
             batch_size: forecasts made at once.
 
         Raises:
@@ -120,9 +154,11 @@ class Run:
         from stforecast.forecast import period_samples, predict
         from stforecast.forecast.predict import horizon_steps
 
-        store, spec = lazy_store(obs, self.card), self.model.spec
+        store, spec = lazy_store(obs, self.card), self.ensemble.spec
+        if isinstance(period, str):
+            self.ensemble.check_part(period)
         self.card.check_fits(store)
-        steps = horizon_steps(self.model, store, horizon)
+        steps = horizon_steps(self.ensemble, store, horizon)
         apart = store.axis.step.steps(every, "every")
         find = {"horizon": steps, "every": apart}
         if store.path is None:
@@ -135,19 +171,57 @@ class Run:
                 store = part_of(store, start, stop)
         inits, sequences = period_samples(store, spec, self.card, period, **find)
         return predict(
-            self._told(future), store, inits, horizon, sequences=sequences, batch_size=batch_size
+            self._told(future),
+            store,
+            inits,
+            horizon,
+            members=members,
+            seed=seed,
+            interval=interval,
+            spread=spread,
+            sequences=sequences,
+            batch_size=batch_size,
         )
 
-    def _told(self, future: "Given | Sequence[Given]") -> "TrainedModel":
+    def calibrate(
+        self,
+        obs: Record,
+        period: str | tuple[str, str] = "validation",
+        *,
+        horizon: int | str | None = None,
+        members: int | None = None,
+        future: "Given | Sequence[Given]" = (),
+    ) -> None:
+        """Learn from the errors of past forecasts how sure the next ones are.
+
+        Training does so at its end; several runs together, and longer forecasts, need it once. What
+        is learned is kept in the run's folder, or in that of the first of several runs.
+
+        Args:
+            obs: a dataset like the one trained on, or a tensor store.
+            period: what was not learned from: ``validation``, or first and last date.
+            horizon, members, future: of the forecasts to come, as for :meth:`predict`.
+
+        Raises:
+            As :meth:`hindcast`, and where there are too few forecasts to learn from.
+        """
+        from stforecast.forecast import calibrate, write_calibration
+
+        store = to_store(obs)
+        told = self._told(future)
+        calibration = calibrate(told, store, period=period, horizon=horizon, members=members)
+        write_calibration(calibration, told)
+
+    def _told(self, future: "Given | Sequence[Given]") -> "Ensemble":
         alone = isinstance(future, (str, Path, xr.Dataset, pd.DataFrame))
-        return self.model.told([future] if alone else list(future))  # type: ignore[arg-type]
+        return self.ensemble.told([future] if alone else list(future))  # type: ignore[arg-type]
 
     def _last(self, store: TensorStore) -> tuple[TensorStore, int]:
         """The end of a record and, in it, the last initial time."""
         from stforecast.errors import DataError
         from stforecast.forecast import last_init_position
 
-        size, spec = store.shape[0], self.model.spec
+        size, spec = store.shape[0], self.ensemble.spec
         end = part_of(store, size - spec.history_needed - _TAIL, size)
         try:
             position, warning = last_init_position(end, spec)
@@ -161,14 +235,20 @@ class Run:
         return end, position
 
 
-def load(folder: str | Path, device: Device = "auto") -> Run:
+def load(folder: str | Path | Sequence[str | Path], device: Device = "auto") -> Run:
     """Load a trained run from its folder, or from the folder of its study.
 
-    RunError where there is none, or it is damaged.
+    Several folders make an ensemble: runs that forecast together, each a member or more.
+
+    RunError where there is none, it is damaged, or the runs do not go together.
     """
-    folder = Path(folder)
+    folders = [folder] if isinstance(folder, (str, Path)) else list(folder)
+    return Run([_run_in(Path(each)) for each in folders], device)
+
+
+def _run_in(folder: Path) -> Path:
     inside = folder / "model"
-    return Run(inside if (inside / CARD).is_file() else folder, device)
+    return inside if (inside / CARD).is_file() else folder
 
 
 def train(
@@ -210,6 +290,7 @@ def train(
         ConfigError: settings that do not exist or do not fit. DataError: data that no training can
         begin with. RunError: a run in the way, a device that is not there, a loss not finite.
     """
+    from stforecast.forecast import calibrate_trained
     from stforecast.training import train as train_run
 
     chosen = experiment(
@@ -240,4 +321,5 @@ def train(
         replace=replace,
         progress=progress,
     )
+    calibrate_trained(Path(folder), store, chosen.training.device)
     return Run(folder, chosen.training.device)

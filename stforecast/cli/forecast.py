@@ -15,11 +15,11 @@ from stforecast.cli.options import (
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.records import options_of_history, record_of
 from stforecast.cli.session import Session
-from stforecast.cli.study import open_store, read_card, study_of_run
+from stforecast.cli.study import open_store, read_card, study_of_runs
 from stforecast.errors import StForecastWarning
 
 if TYPE_CHECKING:
-    from stforecast.forecast import TrainedModel
+    from stforecast.forecast import Ensemble
     from stforecast.store import TensorStore
 
 
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     stforecast forecast --period test --every 6h     one forecast every six hours
     stforecast forecast --future weather_tomorrow.csv  with what is known by now
     stforecast forecast runs/demo/model --history last_years.nc --output next.nc
+    stforecast forecast runs/a runs/b runs/c --interval 0.9    an ensemble of three runs
 """,
 )
-@click.argument("run", required=False, type=click.Path())
+@click.argument("runs", nargs=-1, type=click.Path(), metavar="[RUN...]")
 @click.option(
     "--horizon",
     metavar="STEPS|DURATION",
@@ -57,6 +58,33 @@ if TYPE_CHECKING:
     "--every",
     metavar="STEPS|DURATION",
     help="With --period: from one initial time to the next [default: 1 step].",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many forecasts from each time, of all RUNs together; more than one of a run takes "
+    "training.loss: crps [default: one of each run, or 10].",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Of the members of such runs [default: 0].",
+)
+@click.option(
+    "--interval",
+    type=float,
+    metavar="COVERAGE",
+    help="Add bounds that hold so many of the observations, such as 0.9, by the errors of past "
+    "forecasts (stforecast calibrate).",
+)
+@click.option(
+    "--spread",
+    type=click.Choice(["auto", "raw", "calibrated"]),
+    default="auto",
+    help="Whether members differ as much as past forecasts erred; auto: where that is known "
+    "[default: auto].",
 )
 @files_option(
     "--history",
@@ -89,13 +117,17 @@ if TYPE_CHECKING:
 @talk_options
 def command(
     session: Session,
-    run: str | None,
+    runs: tuple[str, ...],
     horizon: str | None,
     init_time: str | None,
     period: str | None,
     every: str | None,
     history: tuple[str, ...],
     future: tuple[str, ...],
+    members: int | None,
+    seed: int,
+    interval: float | None,
+    spread: Literal["auto", "raw", "calibrated"],
     store: str | None,
     output: str | None,
     layout: Literal["forecast", "time"],
@@ -103,11 +135,12 @@ def command(
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Forecast with a trained run.
+    """Forecast with a trained run, or with several together.
 
-    RUN is the folder of a run [default: that of the experiment]. Only a history is needed, from the
-    end of its tensor store unless --init-time, --period or --history say otherwise. The forecast
-    has the grid, the coordinates and the names of the source, an initial and a lead time.
+    RUN is the folder of a run [default: that of the experiment]; several make an ensemble. Only a
+    history is needed, from the end of the tensor store unless --init-time, --period or --history
+    say otherwise. The forecast has the grid, the coordinates and the names of the source, an
+    initial and a lead time.
     """
     if init_time is not None and period is not None:
         raise click.UsageError("--init-time and --period exclude each other")
@@ -115,7 +148,7 @@ def command(
         raise click.UsageError("--every goes with --period")
     if history and store is not None:
         raise click.UsageError("--history and --store exclude each other")
-    study = study_of_run(session, run, config, overrides, store=store)
+    study, folders = study_of_runs(session, runs, config, overrides, store=store)
     from stforecast.product.write import check_output, write_product
 
     path = check_output(output or study.forecast, overwrite=overwrite)
@@ -126,16 +159,27 @@ def command(
         record = open_store(study)
     card.check_fits(record)
     steps = record.axis.step.steps(horizon, "horizon") if horizon is not None else None
-    from stforecast.forecast import load_trained, predict
+    from stforecast.forecast import load_ensemble, predict
 
-    model = load_trained(study.model, study.experiment.training.device)
+    model = load_ensemble(folders, study.experiment.training.device)
     model = model.told(future, study.experiment.windows.covariates)
     if period is not None:
         inits, sequences = _of_period(model, record, period, steps, every)
     else:
         inits, sequences = [_single(model, record, init_time)], None
     with progress_bar(session, "forecasting") as progress:
-        product = predict(model, record, inits, steps, sequences=sequences, progress=progress)
+        product = predict(
+            model,
+            record,
+            inits,
+            steps,
+            members=members,
+            seed=seed,
+            interval=interval,
+            spread=spread,
+            sequences=sequences,
+            progress=progress,
+        )
     write_product(product, path, layout=layout, overwrite=overwrite)
     click.echo(f"Forecast: {path}")
     session.say(_summary(record, inits, product.sizes["lead_time"]))
@@ -143,7 +187,7 @@ def command(
         session.say(f"Next: stforecast verify{study.run_flags}")
 
 
-def _single(model: "TrainedModel", record: "TensorStore", init_time: str | None) -> int:
+def _single(model: "Ensemble", record: "TensorStore", init_time: str | None) -> int:
     """The initial time asked for, else the last one that has its history."""
     from stforecast.forecast import init_position, last_init_position
 
@@ -156,7 +200,7 @@ def _single(model: "TrainedModel", record: "TensorStore", init_time: str | None)
 
 
 def _of_period(
-    model: "TrainedModel",
+    model: "Ensemble",
     record: "TensorStore",
     period: str,
     steps: int | None,
@@ -166,6 +210,8 @@ def _of_period(
     from stforecast.forecast import period_samples
 
     first, slash, last = period.partition("/")
+    if not slash:
+        model.check_part(period)
     inits, sequences = period_samples(
         record,
         model.spec,

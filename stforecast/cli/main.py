@@ -13,6 +13,7 @@ from stforecast.cli.session import guarded
 _COMMANDS = (
     "ingest",
     "train",
+    "calibrate",
     "forecast",
     "verify",
     "plot",

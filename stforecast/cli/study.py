@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stforecast.store import TensorStore
 
 HINDCAST = "hindcast.nc"
+# Of the folder of several runs, whose names are strung together.
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,30 @@ def study_of_run(
     flags = f" --store {shlex.quote(str(found))}"
     files = experiment.data.files
     return Study(experiment, files, folder, found, model, overlay, flags, run_flags)
+
+
+def study_of_runs(
+    session: Session,
+    runs: tuple[str, ...],
+    config: str | None,
+    overrides: tuple[str, ...],
+    *,
+    store: str | None = None,
+) -> tuple[Study, list[Path]]:
+    """The study of one run or of several that forecast together, and the folders of these.
+
+    Outputs of several lie in a folder of their own beside that of the first, in whose experiment
+    and store they share.
+    """
+    study = study_of_run(session, runs[0] if runs else None, config, overrides, store=store)
+    if len(runs) < 2:
+        return study, [study.model]
+    folders = [find_run(Path(run)) for run in runs]
+    studies = [folder.parent if folder.name == MODEL else folder for folder in folders]
+    name = safe_name("+".join(folder.name for folder in studies))[:_LONGEST_NAME]
+    run_flags = "".join(f" {shlex.quote(run)}" for run in runs)
+    together = replace(study, folder=studies[0].parent / name, run_flags=run_flags)
+    return together, folders
 
 
 def find_run(path: Path) -> Path:

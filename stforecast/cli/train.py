@@ -35,8 +35,8 @@ def command(
     The record is split by time into training, validation and test period; statistics come from the
     training period only. The budget is a time, a number of steps or a number of epochs
     (training.max_time, max_steps, max_epochs). The trained run goes to runs/NAME/model: the best
-    weights, and a card with all that a forecast needs. A finished run is never written over
-    without --replace.
+    weights, a card with all that a forecast needs, and how it errs on the validation period. A
+    finished run is never written over without --replace.
     """
     if resume and replace:
         raise click.UsageError("--resume and --replace exclude each other")
@@ -60,6 +60,9 @@ def command(
         progress=session.shows_progress,
         notify=session.note,
     )
+    from stforecast.forecast import calibrate_trained
+
+    calibrate_trained(study.model, tensor, experiment.training.device, session.note)
     click.echo(f"Run: {study.model}")
     session.say(
         f"Next: stforecast forecast{study.run_flags} --horizon {experiment.windows.horizon}"

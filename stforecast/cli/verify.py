@@ -20,7 +20,7 @@ from stforecast.cli.options import (
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.records import record_of
 from stforecast.cli.session import Session
-from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_card, study_of_run
+from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_card, study_of_runs
 from stforecast.config import Experiment
 from stforecast.config.outputs import VERIFICATION
 from stforecast.errors import ConfigError, DataError, StForecastWarning
@@ -44,7 +44,7 @@ class _Verify(TakesFiles):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_WORDS] = list(args)
         words = []
-        for word, following in zip(args, [*args[1:], ""], strict=True):
+        for word, following in zip(args, [*args, ""][1:], strict=True):
             named = following.lower().endswith(_PAGES)
             words.append("--report=" if word == "--report" and not named else word)
         return super().parse_args(ctx, words)
@@ -73,7 +73,7 @@ class _Scored:
     stforecast verify --report                     and a page for people: tables, curves, maps
 """,
 )
-@click.argument("forecasts", nargs=-1, type=click.Path(), metavar="[RUN | FILE...]")
+@click.argument("forecasts", nargs=-1, type=click.Path(), metavar="[RUN... | FILE...]")
 @files_option(
     "--observations",
     "observations",
@@ -107,11 +107,11 @@ def command(
 ) -> None:
     """Score a run, or any forecast.
 
-    A RUN [default: that of the experiment] forecasts its whole test period, which it never saw, and
-    is scored per lead time and variable: RMSE, MAE, bias, and skill against forecasts that cost
-    nothing (verification.references). With --observations, FILEs are scored instead, whoever made
-    them; several are set side by side. Cells on the sphere weigh by their area. --report makes a
-    page for people who were not there.
+    A RUN [default: that of the experiment; several make an ensemble] forecasts its whole test
+    period, which it never saw, and is scored per lead time and variable: RMSE, MAE, bias, and skill
+    against forecasts that cost nothing (verification.references). With --observations, FILEs are
+    scored instead, whoever made them; several are set side by side. Cells on the sphere weigh by
+    their area. --report makes a page for people who were not there.
     """
     from stforecast.verification import score_table, write_scores
 
@@ -122,9 +122,9 @@ def command(
         folder = Path(output or VERIFICATION)
         scored = _score_files(forecasts, observations, study.experiment, report is not None)
     else:
-        study = _study_to_score(session, forecasts, config, overrides, store)
+        study, folders = _study_to_score(session, forecasts, config, overrides, store)
         folder = Path(output) if output is not None else study.verification
-        scored = _score_run(session, study, folder, report is not None)
+        scored = _score_run(session, study, folders, folder, report is not None)
     session.show(score_table(scored.scores))
     written = write_scores(scored.scores, folder)
     click.echo(f"Scores: {', '.join(str(path) for path in written)}")
@@ -174,17 +174,19 @@ def _study_to_score(
     config: str | None,
     overrides: tuple[str, ...],
     store: str | None,
-) -> Study:
-    if len(forecasts) > 1 or any(Path(name).is_file() for name in forecasts):
+) -> tuple[Study, list[Path]]:
+    files = [name for name in forecasts if Path(name).is_file() or name.endswith(".zarr")]
+    if files:
         raise ConfigError(
-            f"{forecasts[0]} is scored against observations; name them with --observations FILES"
+            f"{files[0]} is scored against observations; name them with --observations FILES"
         )
-    run = forecasts[0] if forecasts else None
-    return study_of_run(session, run, config, overrides, store=store)
+    return study_of_runs(session, forecasts, config, overrides, store=store)
 
 
-def _score_run(session: Session, study: Study, folder: Path, page: bool) -> _Scored:
-    """Hindcast the test period, keep the hindcast, and score it."""
+def _score_run(
+    session: Session, study: Study, folders: list[Path], folder: Path, page: bool
+) -> _Scored:
+    """Hindcast the test period with one run or several, keep the hindcast, and score it."""
     card = read_card(study)
     record = open_store(study)
     card.check_fits(record)
@@ -195,11 +197,12 @@ def _score_run(session: Session, study: Study, folder: Path, page: bool) -> _Sco
             f"cannot be scored under {asked}; train a run with protocol: {asked}"
         )
     from stforecast.comparison.scoring import hindcast, score
-    from stforecast.forecast import load_trained
+    from stforecast.forecast import load_ensemble
     from stforecast.product import open_product, write_product
 
     options = study.experiment.verification
-    model = load_trained(study.model, study.experiment.training.device)
+    model = load_ensemble(folders, study.experiment.training.device)
+    model = model.told((), study.experiment.windows.covariates)
     with progress_bar(session, "forecasting the test period") as progress:
         # a large hindcast is made as it is written
         path = write_product(hindcast(model, record, options, progress), folder / HINDCAST)
@@ -208,7 +211,8 @@ def _score_run(session: Session, study: Study, folder: Path, page: bool) -> _Sco
             options = _with_diagnostics(options, [forecasts])
         scores = score(forecasts, model, record, options, asked)
     name = str(scores[names.SYSTEM].values[0])
-    return _Scored(scores, {name: Path(path)}, record, {name: card})
+    cards = {each.card.name: each.card for each in model.models}
+    return _Scored(scores, {name: Path(path)}, record, cards if len(cards) > 1 else {name: card})
 
 
 def _score_files(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import xarray as xr
 
-from stforecast.forecast import TrainedModel, period_samples, predict
+from stforecast.forecast import Ensemble, TrainedModel, has_calibration, period_samples, predict
 from stforecast.options import VerificationOptions
 from stforecast.store import TensorStore
 from stforecast.verification import references_for, verify_as_asked
@@ -15,12 +15,15 @@ _MOST_HELD = 256 * 2**20
 
 
 def hindcast(
-    model: TrainedModel,
+    model: TrainedModel | Ensemble,
     record: TensorStore,
     options: VerificationOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Forecasts of a run from all initial times of its test period, ``options.every`` apart.
+
+    Several runs, or one that gives members, make an ensemble of ``options.members``. Where past
+    errors are known beside the runs, there are intervals of the coverage ``options.interval``.
 
     Where they are many they are made when they are read, so that memory stays flat: write them or
     score them, but do not do both from what is returned.
@@ -29,19 +32,29 @@ def hindcast(
         RunError: the run does not fit the record. ConfigError, DataError: there is no test period,
         or it has no room.
     """
-    model.card.check_fits(record)
+    runs = Ensemble.of(model)
+    runs.check_part("test")
+    runs.card.check_fits(record)
     every = record.axis.step.steps(options.every, "verification.every")
     inits, sequences = period_samples(
-        record, model.spec, model.card, "test", horizon=model.spec.horizon, every=every
+        record, runs.spec, runs.card, "test", horizon=runs.spec.horizon, every=every
     )
     return predict(
-        model, record, inits, sequences=sequences, progress=progress, lazy_above=_MOST_HELD
+        runs,
+        record,
+        inits,
+        members=options.members,
+        interval=options.interval if has_calibration(runs) else None,
+        spread=options.spread,
+        sequences=sequences,
+        progress=progress,
+        lazy_above=_MOST_HELD,
     )
 
 
 def score(
     forecasts: xr.Dataset,
-    model: TrainedModel,
+    model: TrainedModel | Ensemble,
     record: TensorStore,
     options: VerificationOptions,
     protocol: str | None = None,

@@ -3,6 +3,8 @@
 from stforecast.forecast.calibration import (
     Calibration,
     calibrate,
+    calibrate_trained,
+    has_calibration,
     read_calibration,
     write_calibration,
 )
@@ -21,6 +23,8 @@ __all__ = [
     "Ensemble",
     "TrainedModel",
     "calibrate",
+    "calibrate_trained",
+    "has_calibration",
     "init_position",
     "last_init_position",
     "load_ensemble",

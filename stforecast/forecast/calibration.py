@@ -18,9 +18,10 @@ from stforecast.card import INTERVALS, IntervalsCard, RunCard
 from stforecast.errors import ConfigError, DataError, RunError
 from stforecast.files import written_whole
 from stforecast.forecast.conformal import Tables, make_tables
-from stforecast.forecast.ensemble import Ensemble
+from stforecast.forecast.ensemble import Ensemble, load_ensemble
 from stforecast.forecast.initial import period_samples
 from stforecast.forecast.members import Members
+from stforecast.forecast.trained import Device
 from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
 from stforecast.windows.frames import Frames
@@ -30,6 +31,8 @@ _NAMES: Final = ("edges", "scale", "group", "ends", "factor", "minimum", "maximu
 # overlap tell little more than those that do not.
 _BYTES = 512 * 2**20
 _FEWEST, _MOST = 20, 2000
+# No fewer after a training, however short it was.
+_FEW_IN_HASTE = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,7 @@ def calibrate(
     period: str | tuple[str, str] = "validation",
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    most: int = _MOST,
 ) -> Calibration:
     """Forecast a period that was not learned from, and keep what its errors say.
 
@@ -85,6 +89,7 @@ def calibrate(
             their validation period, which makes intervals a little too narrow; on the test period
             scores would be of intervals that know it.
         progress: told how many forecasts of how many are made.
+        most: forecasts to make, spread evenly over the period.
 
     Raises:
         ConfigError: no such period. DataError: it has too few forecasts to learn from.
@@ -103,7 +108,7 @@ def calibrate(
         raise DataError(
             f"the period has {samples} forecasts of {steps} steps; intervals need {_FEWEST} or more"
         )
-    inits, chosen = _thinned(inits, chosen, max(_FEWEST, min(_MOST, _BYTES // size)))
+    inits, chosen = _thinned(inits, chosen, max(_FEWEST, min(most, _BYTES // size)))
     of_sequences = None if sequences is None else chosen
     total = ensemble.total(members)
     made = Members(
@@ -138,6 +143,37 @@ def calibrate(
     times = [inits.min() + 1, inits.max() + steps]
     first, last = (stamp_text(store.axis.times_at(int(at))[()]) for at in times)
     return Calibration(tables, ensemble.identity, (first, last), len(inits) * len(chosen), total)
+
+
+def calibrate_trained(
+    folder: Path,
+    store: TensorStore,
+    device: Device = "auto",
+    notify: Callable[[str], None] | None = None,
+) -> None:
+    """Make and keep the tables of a run that was just trained, if it has a validation period.
+
+    It takes about a tenth of the time of the training at most. `notify` is told where there are too
+    few forecasts to learn from.
+    """
+    ensemble = load_ensemble([folder], device)
+    card = ensemble.card
+    if "validation" not in card.splits:
+        return
+    training = card.training
+    if training.step_seconds:
+        # a step of the training makes a batch of forecasts, and takes three times as long
+        one = training.step_seconds / training.batch_size / 3 * (ensemble.total(None) or 1)
+        most = int(np.clip(training.seconds / 10 / one, _FEW_IN_HASTE, _MOST))
+    else:
+        most = _MOST
+    try:
+        calibration = calibrate(ensemble, store, most=most)
+    except DataError as error:
+        if notify is not None:
+            notify(f"no intervals will be known: {error}")
+        return
+    write_calibration(calibration, ensemble)
 
 
 def _thinned(
@@ -221,6 +257,18 @@ def write_calibration(calibration: Calibration, ensemble: Ensemble) -> Path:
     return path
 
 
+def has_calibration(ensemble: Ensemble) -> bool:
+    """Whether tables of past errors are kept beside the runs."""
+    return _found(ensemble) is not None
+
+
+def _found(ensemble: Ensemble) -> Path | None:
+    if not ensemble.folders:
+        return None
+    name = path_of(ensemble).name
+    return next((at / name for at in ensemble.folders if (at / name).is_file()), None)
+
+
 def read_calibration(ensemble: Ensemble) -> Calibration:
     """The tables of a run, or of several in any order.
 
@@ -228,8 +276,7 @@ def read_calibration(ensemble: Ensemble) -> Calibration:
     """
     places = ensemble.folders
     remedy = "make them with `stforecast calibrate " + " ".join(map(str, places)) + "`"
-    name = path_of(ensemble).name
-    path = next((folder / name for folder in places if (folder / name).is_file()), None)
+    path = _found(ensemble)
     if path is None:
         raise RunError(
             f"past errors of the run {ensemble.name!r} are not known, and so no interval; {remedy}"

@@ -10,6 +10,8 @@ from stforecast.card import RunCard
 from stforecast.errors import ConfigError, RunError
 from stforecast.forecast.trained import Device, TrainedModel, load_trained
 from stforecast.grid import Grid
+from stforecast.options import CovariateOptions
+from stforecast.windows.covariates import Given
 from stforecast.windows.spec import WindowSpec
 
 # Members of each run that is told noise, where nobody says how many.
@@ -39,6 +41,12 @@ class Ensemble:
     def of(cls, model: "TrainedModel | Ensemble") -> "Ensemble":
         """A run as an ensemble of one; an ensemble as it is."""
         return model if isinstance(model, Ensemble) else cls([model])
+
+    def told(
+        self, given: Sequence[Given] = (), covariates: Sequence[CovariateOptions] = ()
+    ) -> "Ensemble":
+        """The same, told more: :meth:`TrainedModel.told` of each run that takes it."""
+        return Ensemble([model.told(given, covariates) for model in self.models], self.folders)
 
     @property
     def card(self) -> RunCard:

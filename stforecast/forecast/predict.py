@@ -13,7 +13,7 @@ from stforecast import names
 from stforecast._version import __version__
 from stforecast.errors import ConfigError, RunError, StForecastWarning
 from stforecast.forecast.blocks import lazily
-from stforecast.forecast.calibration import Calibration, read_calibration
+from stforecast.forecast.calibration import Calibration, has_calibration, read_calibration
 from stforecast.forecast.conformal import check_coverage
 from stforecast.forecast.ensemble import Ensemble
 from stforecast.forecast.initial import check_init_positions
@@ -27,7 +27,7 @@ from stforecast.store import TensorStore
 from stforecast.windows.scaling import value_ranges
 from stforecast.windows.statistics import Statistics
 
-Spread = Literal["raw", "calibrated"]
+Spread = Literal["auto", "raw", "calibrated"]
 
 
 def predict(
@@ -39,7 +39,7 @@ def predict(
     members: int | None = None,
     seed: int = 0,
     interval: float | None = None,
-    spread: Spread = "raw",
+    spread: Spread = "auto",
     calibration: Calibration | None = None,
     sequences: Sequence[int] | None = None,
     batch_size: int | None = None,
@@ -61,7 +61,8 @@ def predict(
             for them.
         seed: of the noise of runs that give several.
         interval: coverage of an interval, such as 0.9, whose bounds go beside each variable.
-        spread: ``calibrated`` draws members apart until their spread is that of past errors.
+        spread: ``calibrated`` draws members apart until their spread is that of past errors, which
+            ``auto`` does where these are known.
         calibration: past errors, which interval and calibrated spread take; by default those kept
             beside the runs.
         sequences: which sequences of a record that has them; all by default.
@@ -89,14 +90,15 @@ def predict(
     chosen = _sequences(store, sequences)
     of_sequences = chosen if store.meta.sequence_name is not None else None
     total = runs.total(members)
-    if interval is not None or spread == "calibrated":
-        calibration = read_calibration(runs) if calibration is None else calibration
-        calibration.check(steps)
-        _check_calibrated(calibration, total, spread)
-        if interval is not None:
-            check_coverage(interval)
-    else:
-        calibration = None
+    if interval is not None:
+        check_coverage(interval)
+    if calibration is None:
+        calibration = _known(runs, steps, total, interval is not None or spread == "calibrated")
+    if calibration is not None:
+        _check_members(calibration, total)
+    if total is None and spread == "calibrated":
+        raise ConfigError("one forecast has no spread to calibrate; name several runs, or members")
+    drawn_apart = total is not None and spread != "raw" and calibration is not None
     count = len(chosen) * len(inits)
     made = Members(
         runs,
@@ -106,7 +108,7 @@ def predict(
         members=members,
         seed=seed,
         interval=interval,
-        spread=spread == "calibrated",
+        spread=drawn_apart,
         calibration=calibration,
         batch_size=batch_size,
         precision=precision,
@@ -125,11 +127,11 @@ def predict(
     attrs = provenance(runs, precision)
     if total is not None:
         attrs |= {"stforecast_members": total, "stforecast_members_seed": seed}
-        attrs["stforecast_spread"] = spread
+        attrs["stforecast_spread"] = "calibrated" if drawn_apart else "raw"
     bounds = None
     if interval is not None and calibration is not None:
         bounds = Interval(values[:, :, -2], values[:, :, -1], interval, calibration.method)
-    if calibration is not None:
+    if calibration is not None and (drawn_apart or interval is not None):
         attrs["stforecast_calibration"] = calibration.method
     return build_product(
         values[:, :, 0] if total is None else values[:, :, :total],
@@ -143,20 +145,28 @@ def predict(
     )
 
 
-def _check_calibrated(calibration: Calibration, total: int | None, spread: str) -> None:
-    if spread == "calibrated" and total is None:
-        raise ConfigError("one forecast has no spread to calibrate; name several runs, or members")
-    if calibration.members != total:
-        told = [
-            f"{count or 1} member{'s' * ((count or 1) > 1)}"
-            for count in (calibration.members, total)
-        ]
-        warnings.warn(
-            f"past errors are of forecasts of {told[0]} and are used for {told[1]}; make them anew "
-            f"with `stforecast calibrate --members {total or 1}`",
-            StForecastWarning,
-            stacklevel=3,
-        )
+def _known(runs: Ensemble, steps: int, total: int | None, needed: bool) -> Calibration | None:
+    """The past errors of the runs; None where they are neither needed nor known."""
+    if not needed and (total is None or not has_calibration(runs)):
+        return None
+    calibration = read_calibration(runs)
+    if needed:
+        calibration.check(steps)
+    return calibration if steps <= calibration.tables.lead_times else None
+
+
+def _check_members(calibration: Calibration, total: int | None) -> None:
+    """Warn where past errors are of smaller or larger ensembles."""
+    if calibration.members == total:
+        return
+    counts = [count or 1 for count in (calibration.members, total)]
+    told = [f"{count} member{'s' if count > 1 else ''}" for count in counts]
+    warnings.warn(
+        f"past errors are of forecasts of {told[0]} and are used for {told[1]}; make them anew "
+        f"with `stforecast calibrate --members {counts[1]}`",
+        StForecastWarning,
+        stacklevel=3,
+    )
 
 
 def horizon_steps(

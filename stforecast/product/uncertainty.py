@@ -10,6 +10,8 @@ import xarray as xr
 from stforecast import names
 from stforecast.errors import DataError
 
+# Bytes of members that are averaged at once.
+_HELD = 64 * 2**20
 _SIDES = (("lower", names.LOWER), ("upper", names.UPPER))
 
 
@@ -85,5 +87,7 @@ def ensemble_mean(forecast: xr.Dataset) -> xr.Dataset:
     """The forecast without members: their mean, NaN where one is; as it is where it has none."""
     if names.MEMBER not in forecast.dims:
         return forecast
+    if forecast.nbytes > _HELD:  # only what is then read of it is to be read
+        forecast = forecast.chunk({names.INIT_TIME: 1})
     with xr.set_options(keep_attrs=True):
         return forecast.mean(names.MEMBER, skipna=False)

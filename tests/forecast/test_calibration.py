@@ -99,7 +99,11 @@ def test_several_runs_in_any_order(tmp_path: Path, store: TensorStore) -> None:
     other_way = load_ensemble(folders[::-1], "cpu")
     product = predict(other_way, store, [240, 250], interval=0.8, spread="calibrated")
     assert product.attrs["stforecast_spread"] == "calibrated"
-    raw = predict(other_way, store, [240, 250])
+    raw = predict(other_way, store, [240, 250], spread="raw")
+    assert raw.attrs["stforecast_spread"] == "raw"
+    assert predict(other_way, store, [240]).attrs["stforecast_spread"] == "calibrated"
+    longer = predict(other_way, store, [240], 6)
+    assert longer.attrs["stforecast_spread"] == "raw"  # past errors of so long ones are not known
     np.testing.assert_allclose(
         product["v0"].mean("member").values, raw["v0"].mean("member").values, rtol=1e-3, atol=1e-3
     )
