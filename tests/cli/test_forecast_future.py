@@ -36,9 +36,9 @@ def test_a_plan_that_ends_is_gone_on_with() -> None:
     failed = forecast("runs/city")
     assert failed.exit_code == 1
     assert failed.stderr.strip() == (
-        "Error: plan.csv has 'plan' (future) from 2000-01-01 to 2000-01-05 23:00, and the forecast needs "
-        "it from 2000-01-05 20:00 to 2000-01-06 02:00; bring what is missing with --future FILE "
-        "(future= in Python), or forecast from an earlier time"
+        "Error: plan.csv has 'plan' (future) from 2000-01-01 to 2000-01-05 23:00, and the forecast "
+        "needs it from 2000-01-05 20:00 to 2000-01-06 02:00; bring what is missing with "
+        "--future FILE (future= in Python), or forecast from an earlier time"
     )
     for number, part in enumerate((HOURS[118:121], HOURS[121:])):
         more = pd.DataFrame({"time": part, "plan": 1.0})
