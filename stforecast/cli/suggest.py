@@ -72,7 +72,7 @@ def suggest_references(record: Record) -> list[str]:
     if record.n_sequences > 1:
         return ["persistence", "history_mean"]
     elif record.is_traffic and step.is_fixed and step.seconds < _DAY:
-        return ["persistence", "week_before", "hour_of_week"]
+        return ["persistence", "week_before", "hour_of_week", "linear"]
     elif step.is_fixed and step.seconds < _DAY:
         return ["persistence", "day_before", "climatology"]
     else:

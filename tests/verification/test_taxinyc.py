@@ -73,3 +73,9 @@ def test_the_week_before(taxinyc):
     inits = windows(taxinyc, 168)
     assert len(inits) == 7722
     np.testing.assert_allclose(rmse(taxinyc, "week_before", inits), 142.9, atol=0.25)
+
+
+def test_linear(taxinyc):
+    """As worked out with scikit-learn elsewhere, which let forecasts fall below zero."""
+    inits = windows(taxinyc, 168)
+    np.testing.assert_allclose(rmse(taxinyc, "linear", inits), [52.6, 73.4, 86.9, 95.3], rtol=0.012)
