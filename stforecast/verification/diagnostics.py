@@ -103,11 +103,12 @@ class Reliability(Statistic):
         for at, threshold in enumerate(self.thresholds):
             if threshold not in self.wanted[piece.variable]:
                 continue
-            event = (piece.truth >= threshold)[common]
+            level = np.float32(threshold)  # a value that is written alike is not below it
+            event = (piece.truth >= level)[common]
             for system, values in enumerate(piece.values):
                 if values.members is None or values.n_members == 1:
                     continue
-                probability = (values.members >= threshold).mean(axis=1)[common]
+                probability = (values.members >= level).mean(axis=1)[common]
                 bins = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
                 place = (system, piece.variable, at)
                 for totals, weights in (

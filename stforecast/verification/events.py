@@ -47,9 +47,10 @@ class Events(Statistic):
         for at, threshold in enumerate(self.thresholds):
             if threshold not in self.wanted[piece.variable]:
                 continue
-            observed = piece.common & (piece.truth >= threshold)
+            level = np.float32(threshold)  # a value that is written alike is not below it
+            observed = piece.common & (piece.truth >= level)
             for system, values in enumerate(piece.values):
-                forecast = piece.common & (values.mean >= threshold)
+                forecast = piece.common & (values.mean >= level)
                 place = (system, piece.variable, at)
                 both = (forecast & observed) @ weights
                 collect(self.tables["hits"], place, codes, both)
@@ -114,11 +115,10 @@ class Fractions(Statistic):
         for at, threshold in enumerate(self.thresholds):
             if threshold not in self.wanted[piece.variable]:
                 continue
-            observed = self._integral(piece.common & (piece.truth >= threshold))
+            level = np.float32(threshold)  # a value that is written alike is not below it
+            observed = self._integral(piece.common & (piece.truth >= level))
             known = self._integral(piece.common)
-            events = [
-                self._integral(piece.common & (item.mean >= threshold)) for item in piece.values
-            ]
+            events = [self._integral(piece.common & (item.mean >= level)) for item in piece.values]
             for number, scale in enumerate(self.scales):
                 whole = _windows(known, scale) == scale**2
                 truth = _windows(observed, scale) / scale**2

@@ -61,6 +61,19 @@ def test_events_by_hand():
     assert np.isnan(made["csi"][1])  # never forecast, never observed
 
 
+def test_a_value_that_is_written_like_the_threshold_is_an_event():
+    """0.1 in single precision is above 0.1 in double, and 0.7 below."""
+    store = make_store(4, 1, 1, 2, values=np.tile([0.1, 0.7], (4, 1, 1, 1)))
+    forecast = np.array([0.1, 0.7], np.float32).reshape(1, 1, 1, 1, 2)
+    product = build_product(forecast, store=store, init_positions=[1], lead_steps=[1], attrs={})
+    details = Details(thresholds={"v0": [0.1, 0.7]}, fss_scales=[1])
+    made = verify(
+        product, store.observations(), metrics=["pod", "fss"], details=details, area_weighted=False
+    )
+    np.testing.assert_array_equal(made["hits"].squeeze(), [2, 1])
+    np.testing.assert_array_equal(made["fss"].squeeze(), [1, 1])
+
+
 def test_fractions_are_those_of_the_package_scores():
     product, observations, values, observed = case()
     details = Details(thresholds={"v0": [6.0]}, fss_scales=[1, 2, 5])
