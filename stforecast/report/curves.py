@@ -26,7 +26,7 @@ def skill_curves(subject: Subject, variable: str, name: str) -> str:
     results = subject.results
     panels = 2 if results.references else 1
     with styled():
-        figure = new_figure(4.7 * panels + 0.3, 3.3)
+        figure = new_figure(4.7 * panels + 0.3, 3.3 + 0.1 * len(results.systems))
         axes: Any = figure.subplots(1, panels, squeeze=False)[0]
         _errors(axes[0], results, variable)
         if panels == 2:
@@ -75,7 +75,7 @@ def _errors(axes: Axes, results: Results, variable: str) -> None:
     axes.set_ylim(bottom=0)
     axes.set_title("Error: smaller is better", loc="left")
     axes.set_ylabel(axis_words("RMSE", results.units[variable]))
-    axes.legend(loc="best", handlelength=3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, handlelength=3)
     finish(axes)
 
 
@@ -98,7 +98,7 @@ def _skills(axes: Axes, results: Results, variable: str) -> None:
     axes.set_ylim(min(low_end, -0.08), max(high_end, 0.08))
     axes.set_title(f"Skill of {label(main)}: above 0 it is better", loc="left")
     axes.set_ylabel("skill")
-    axes.legend(loc="best", handlelength=3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, handlelength=3)
     finish(axes)
 
 

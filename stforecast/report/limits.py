@@ -30,6 +30,7 @@ _BIASED = 0.2
 _YEAR_DAYS = 330
 # Fewer initial times than this are too few to trust.
 _FEW = 30
+_MOST_NAMED = 6
 # Ensembles and intervals that are taken for right.
 _SPREAD = (0.8, 1.2)
 _COVERAGE = 0.03
@@ -219,9 +220,14 @@ def _worst_group(subject: Subject) -> Iterator[str]:
                 labels = [label for label, is_bad in zip(known, bad, strict=True) if is_bad]
                 yield (
                     f"By {group} of the time forecast, over all lead times, {spoken(best)} is "
-                    f"better than {results.main} for {subject.title_of(variable)} at "
-                    f"{joined(labels)}."
+                    f"better than {results.main} for {subject.title_of(variable)} "
+                    f"{_at_labels(labels, len(known))}."
                 )
+
+
+def _at_labels(labels: list[str], known: int) -> str:
+    """Which of so many hours or days: their names where they are few."""
+    return f"at {joined(labels)}" if len(labels) <= _MOST_NAMED else f"at {len(labels)} of {known}"
 
 
 def caveats(subject: Subject) -> list[str]:
@@ -230,6 +236,11 @@ def caveats(subject: Subject) -> list[str]:
     found = [*_seen_before(subject), *_period_told(subject)]
     if not results.references:
         found.append("There is no reference, so nothing here says whether the errors are small.")
+    elif "overall_skill_lower" in results.whole and not results.has_intervals and results.groups:
+        found.append(
+            "Intervals are those over all lead times alone, as the scores are apart by "
+            f"{joined(results.groups)}; small differences at single lead times may be chance."
+        )
     elif not results.has_intervals:
         why = str(results.all.attrs.get("bootstrap", "")).partition("none: ")[2]
         found.append(

@@ -161,7 +161,7 @@ def group_labels(scores: xr.Dataset, group: str) -> list[str]:
     """Names of the hours, weekdays, months, seasons or regions."""
     values = scores[group].values
     if group == "hour":
-        return [f"{int(value):02d} h" for value in values]
+        return [f"{int(value):02d}\N{NO-BREAK SPACE}h" for value in values]
     if group == "month":
         return [_MONTHS[int(value) - 1] for value in values]
     return [str(value) for value in values]

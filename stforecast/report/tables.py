@@ -97,7 +97,7 @@ def skill_table(subject: Subject, forecast: str, variable: str) -> Table:
     notes = []
     if results.references:
         notes.append("▼ marks where the reference is better.")
-        if results.has_intervals:
+        if results.has_intervals or "overall_skill_lower" in results.whole:
             notes.append("? marks where the interval of the skill holds 0: it may be chance.")
     return Table(
         f"{forecast}: {subject.title_of(variable)}",
