@@ -34,6 +34,8 @@ _PER_CLASS = 150
 _CLASSES = 5
 _ERRORS = 150
 _GROUPS = 256
+# Errors without which a class is no class of its own.
+_FEWEST = 20
 # Where members hardly differ, a factor would make noise of rounding errors.
 _LARGEST_FACTOR = 20.0
 
@@ -132,8 +134,9 @@ def make_tables(
     """
     windows, leads, channels, height, width = mean.shape
     cells = height * width
-    classes = int(np.clip(windows // _PER_CLASS, 1, _CLASSES))
-    groups = int(np.clip(windows * cells // (_ERRORS * classes), 1, min(cells, _GROUPS)))
+    parts = int(np.clip(windows // _PER_CLASS, 1, _CLASSES))
+    classes = parts + 1  # and that of forecasts at the minimum
+    groups = int(np.clip(windows * cells // (_ERRORS * parts), 1, min(cells, _GROUPS)))
     edges = np.zeros((classes - 1, leads, channels, cells), np.float32)
     scale = np.zeros((leads, channels, cells), np.float32)
     group = np.zeros((leads, channels, cells), np.int32)
@@ -146,7 +149,7 @@ def make_tables(
             x, y = (item[:, lead, channel].reshape(windows, cells) for item in (mean, truth))
             error = np.where(np.isfinite(x), y, np.nan) - x
             known = np.isfinite(error)
-            edges[:, *at], which = _classify(x, known, classes)
+            edges[:, *at], which = _classify(x, known, classes, float(low[channel]))
             scale[at] = _sizes(error, known)
             group[at] = _alike(scale[at], groups)
             place = group[at] * classes + which
@@ -158,9 +161,15 @@ def make_tables(
             spread = None
             if variance is not None:
                 spread = variance[:, lead, channel].reshape(windows, cells)[known][order]
-            for number in range(groups * classes):
+            for number in reversed(range(groups * classes)):
                 part = slice(limits[number], limits[number + 1])
-                to = (*at, *divmod(number, classes))
+                own, which_class = divmod(number, classes)
+                to = (*at, own, which_class)
+                if limits[number + 1] - limits[number] < _FEWEST and which_class < classes - 1:
+                    # too few to tell: those of the next higher forecasts are no narrower
+                    ends[:, :, *to] = ends[:, :, *at, own, which_class + 1]
+                    factor[to] = factor[*at, own, which_class + 1]
+                    continue
                 ends[:, :, *to] = _ends(
                     x[part], error[part], size[part], low[channel], high[channel]
                 )
@@ -178,13 +187,19 @@ def make_tables(
     )
 
 
-def _classify(x: Floats, known: NDArray[np.bool_], classes: int) -> tuple[Floats, NDArray[np.intp]]:
-    """Edges (N - 1, cells) between classes of as many forecasts each, and the classes of `x`."""
-    if classes == 1:
-        return np.zeros((0, x.shape[1]), np.float32), np.zeros(x.shape, np.intp)
-    filled = np.where(known, x, np.nan)
-    filled[:, ~known.any(axis=0)] = 0.0
-    edges = np.nanquantile(filled, np.arange(1, classes) / classes, axis=0).astype(np.float32)
+def _classify(
+    x: Floats, known: NDArray[np.bool_], classes: int, low: float
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Edges (N - 1, cells) between classes, and the classes of `x`.
+
+    The lowest class is of forecasts at the variable's minimum, as those of radiation at night are;
+    the others hold as many forecasts each.
+    """
+    filled = np.where(known & (x > low), x, np.nan)
+    filled[:, np.isnan(filled).all(axis=0)] = 0.0
+    shares = np.arange(1, classes - 1) / (classes - 1)
+    above = np.nanquantile(filled, shares, axis=0).reshape(classes - 2, x.shape[1])
+    edges = np.concatenate([np.full((1, x.shape[1]), low), above]).astype(np.float32)
     which = np.zeros(x.shape, np.intp)
     for edge in edges:
         which += x > edge

@@ -78,6 +78,21 @@ def test_missing_cells_and_perfect_ones() -> None:
     np.testing.assert_allclose(upper[..., 2], mean[..., 2], rtol=1e-4)
 
 
+def test_forecasts_at_the_minimum_have_intervals_of_their_own() -> None:
+    """The night stays night, also where a cell has too few forecasts for classes."""
+    for windows in (120, 900):
+        mean, truth = forecasts(windows, 0)
+        night = np.arange(windows) % 2 == 0
+        mean[night] = truth[night] = 0
+        tables = make_tables(mean, np.maximum(truth, 0), minimum=[0.0])
+        upper = tables.bounds(mean, 0.9).upper
+        assert np.abs(upper[night]).max() < 1e-3
+        assert upper[~night].min() > 1
+        # of a forecast at the minimum where there never was one nothing is known but the next class
+        day = make_tables(mean[~night], np.maximum(truth[~night], 0), minimum=[0.0])
+        assert day.bounds(mean[night], 0.9).upper.min() > 0
+
+
 def test_spread_becomes_that_of_the_errors() -> None:
     random = np.random.default_rng(0)
     members, windows = 5, 400
