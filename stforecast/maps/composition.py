@@ -52,9 +52,9 @@ class Panels:
     """What one figure shows: fields (lead, y, x) of each row of panels.
 
     The first ``known`` columns are of times before the forecast begins: they have an observation
-    and nothing else. ``heading`` stands in place of the initial time, ``row_names`` in place of the
-    usual names of rows. Without ``valid_times`` the panels are of lead times alone, and their
-    errors, being scores already, are not scored again.
+    and nothing else. Of ``members`` the mean is shown. ``heading`` stands in place of the initial
+    time, ``row_names`` in place of the usual names of rows. Without ``valid_times`` the panels are
+    of lead times alone, and their errors, being scores already, are not scored again.
     """
 
     variable: xr.DataArray
@@ -65,6 +65,7 @@ class Panels:
     lead_times: NDArray[Any]
     valid_times: NDArray[Any] | None
     known: int = 0
+    members: int = 1
     heading: str | None = None
     row_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -188,6 +189,8 @@ class Composition:
         if heading is None:
             init = f"{panels.times.stamp(panels.init_time)} {panels.times.zone}".rstrip()
             heading = f"Initial time {init}"
+            if panels.members > 1:
+                heading += f", mean of {panels.members} members"
         room = self.width - 2 * 0.12
         self._fitted(0.12, 0.10, variable_title(panels.variable), room, 11, weight="bold")
         self._fitted(0.12, 0.34, heading, room, 8.5, color="0.25")

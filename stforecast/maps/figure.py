@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def map_figure(
     Raises:
         MapError, DataError: where there is nothing to draw, in a sentence.
     """
-    forecast = ensemble_mean(conform(forecast))
+    forecast = conform(forecast)
+    members = forecast.sizes.get(names.MEMBER, 1)
+    forecast = ensemble_mean(forecast)
     if variable is None:
         known = choose_variables(forecast, None)
         if len(known) > 1:
@@ -63,6 +66,7 @@ def map_figure(
         variable = known[0]
     choose_variables(forecast, [variable])
     panels = _panels(forecast, variable, lead_time, init_time, observed, initial)
+    panels = replace(panels, members=members)
     placement = place(panels.grid, projection)
     shapes = () if overlay is None else read_overlay(overlay)
     if shapes and placement.projection is None:

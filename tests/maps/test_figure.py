@@ -8,6 +8,7 @@ import sys
 import cartopy.crs as ccrs
 import numpy as np
 import pytest
+import xarray as xr
 from cartopy.mpl.geoaxes import GeoAxes
 from matplotlib.collections import LineCollection, QuadMesh
 
@@ -102,6 +103,12 @@ def test_without_observations_of_these_times_the_forecast_stands_alone(uk):
     with pytest.warns(StForecastWarning, match="stands alone"):
         figure = map_figure(uk, observed=observed, init_time=1, lead_time="24h")
     assert len(panels(figure)) == 1
+
+
+def test_of_members_their_mean_is_drawn_and_called_so(uk):
+    members = xr.concat([uk - 1.0, uk + 1.0, uk], "member", compat="override", coords="minimal")
+    figure = map_figure(members.assign_attrs(uk.attrs), lead_time="6h")
+    assert "Initial time 2020-03-01 12:00 UTC, mean of 3 members" in texts(figure)
 
 
 def test_many_lead_times_go_on_below(uk):
