@@ -168,6 +168,10 @@ def find_run(path: Path) -> Path:
     for folder in (path, path / MODEL):
         if (folder / CARD).is_file():
             return folder
+    if path.suffix in (".nc", ".zarr") and not path.exists():
+        raise RunError(
+            f"there is no forecast {path}; make it with `stforecast forecast`, or name another file"
+        )
     words = "holds no trained run" if path.exists() else "does not exist"
     raise RunError(f"{path} {words}; train one with `stforecast train`, or name its folder")
 
