@@ -238,6 +238,8 @@ def _override(
             _drop_budgets(tree, given)
         if keys == ("model", "name") and isinstance(tree.get("model"), dict):
             said = {str(path[1]) for path in given if path[0] == "model" and len(path) > 1}
+            if ("model",) in given:  # the whole section was
+                said |= set(tree["model"])
             name_other_model(tree["model"], said, str(value), carry)
         given[apply_override(tree, keys, _from_here(keys, value, base))] = text
     return given

@@ -117,7 +117,7 @@ def test_a_mistake_is_one_sentence(shared: Path, public: Workspace) -> None:
     command = ("import-weights", "convlstm")
     wrong = {
         ("import-weights", "convlstn", file): "did you mean convlstm?",
-        (*command, "none.pth"): "none.pth cannot be read: it does not exist",
+        (*command, "none.pth"): "there is no file none.pth; name a checkpoint of convlstm",
         (*command, "stforecast.yaml"): "is damaged, or no file of weights",
         (*command, "part.safetensors"): "missing: conv_last.weight",
         (*command, file, "--spec", "patch_size"): "is not KEY=VALUE",

@@ -40,9 +40,8 @@ def test_a_variant_is_the_setting_it_stands_for(workspace: Workspace) -> None:
 def test_a_wrong_variant_is_one_sentence(workspace: Workspace) -> None:
     workspace.works("ingest")
     name = ("train", "--set", "model.name=simvp:tao")
-    workspace.refuses(*name, saying="there is no model simvp:tao; did you mean simvp:tau?")
-    workspace.refuses(
-        *name, "--set", "model.preset=small", saying="the model simvp:tao; did you mean simvp:tau?"
-    )
+    unknown = "there is no model simvp:tao; did you mean simvp:tau?"
+    workspace.refuses(*name, saying=unknown)
+    workspace.refuses(*name, "--set", "model.preset=small", saying=unknown)
     both = ("--set", "model.name=simvp:gsta", "--set", "model.translator=tau")
     workspace.refuses("train", *both, saying="the model is simvp:gsta, but model.translator is tau")
