@@ -1,6 +1,6 @@
 """Sections of diagnostics: cases, maps of errors, thresholds, ensembles, patterns."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -76,23 +76,36 @@ def cases(subject: Subject) -> Iterator[Section]:
 
 def _examples(subject: Subject) -> Iterator[Section]:
     """The first sequences, where there are many at one initial time and none can be picked."""
-    figures = []
-    for variable in drawn(subject):
-        picture = example_picture(subject, variable)
-        if picture is not None:
-            title = subject.title_of(variable)
-            figures.append(
-                Figure(
-                    caption=f"{capital(title)}: inputs, truth, prediction and error of the first "
-                    "two sequences.",
-                    alt=f"Frames of {title} of the first two sequences: inputs, what followed, "
-                    "what was forecast, and the difference.",
-                    picture=picture,
-                )
-            )
+    figures = _of_each(
+        subject,
+        example_picture,
+        lambda title: (
+            f"{capital(title)}: inputs, truth, prediction and error of the first two sequences."
+        ),
+        lambda title: (
+            f"Frames of {title} of the first two sequences: inputs, what followed, what was "
+            "forecast, and the difference."
+        ),
+    )
     if figures:
         words = ["These are the first sequences of the period scored, not picked by their errors."]
         yield Section("examples", "Examples", words, figures)
+
+
+def _of_each(
+    subject: Subject,
+    picture_of: Callable[[Subject, str], str | None],
+    caption: Callable[[str], str],
+    alt: Callable[[str], str],
+) -> list[Figure]:
+    """A figure of each variable that has one; the words are made of the variable's title."""
+    figures = []
+    for variable in drawn(subject):
+        picture = picture_of(subject, variable)
+        if picture is not None:
+            title = subject.title_of(variable)
+            figures.append(Figure(caption(title), alt(title), picture=picture))
+    return figures
 
 
 def _case_row(subject: Subject, variable: str, found: Cases) -> list[Cell]:
@@ -113,20 +126,16 @@ def _case_row(subject: Subject, variable: str, found: Cases) -> list[Cell]:
 
 def error_maps(subject: Subject) -> Iterator[Section]:
     """RMSE and bias of each cell."""
-    figures = []
     main = subject.results.main
-    for variable in drawn(subject):
-        picture = error_picture(subject, variable)
-        if picture is not None:
-            title = subject.title_of(variable)
-            figures.append(
-                Figure(
-                    caption=f"{capital(title)}: RMSE and bias of {main} at each cell, by lead time "
-                    "(bias: red too high on average, blue too low).",
-                    alt=f"Maps of the RMSE and the bias of {title} by lead time.",
-                    picture=picture,
-                )
-            )
+    figures = _of_each(
+        subject,
+        error_picture,
+        lambda title: (
+            f"{capital(title)}: RMSE and bias of {main} at each cell, by lead time "
+            "(bias: red too high on average, blue too low)."
+        ),
+        lambda title: f"Maps of the RMSE and the bias of {title} by lead time.",
+    )
     if figures:
         yield Section("maps", "Where the errors are", [], figures)
 
