@@ -1,7 +1,7 @@
 """Tiny trainings: a run takes about a second."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from stforecast.card import RunCard
+from stforecast.errors import Interrupted
 from stforecast.options import ModelOptions, SplitOptions, TrainingOptions, WindowOptions
 from stforecast.store import TensorStore
 from stforecast.training import train
@@ -119,3 +120,17 @@ def interrupt_after(
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     """Whether two sets of weights are the same to the last bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def check_resuming(
+    trainer: Trainer, whole: Trainer, after_step: AfterStep, windows: Mapping[str, Any]
+) -> None:
+    """A run that is interrupted and resumed comes to the weights of one that goes through."""
+    whole(windows=windows)
+    after_step(5, lambda session: session._stop.ask())
+    with pytest.raises(Interrupted):
+        trainer(windows=windows)
+    after_step(-1, lambda session: None)
+    trainer(windows=windows, resume=True)
+    assert equal(trainer.weights(), whole.weights())
+    assert trainer.metrics() == whole.metrics()

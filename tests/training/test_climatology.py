@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from stforecast.card import CLIMATOLOGY, RunCard
-from stforecast.errors import ConfigError, Interrupted, RunError
+from stforecast.errors import ConfigError, RunError
 from stforecast.forecast import load_trained, predict
 from stforecast.store import TensorStore
-from tests.training.conftest import AfterStep, Trainer, equal
+from tests.training.conftest import AfterStep, Trainer, check_resuming
 from tests.videos import moving_store
 
 WINDOWS: dict[str, Any] = {
@@ -43,15 +43,7 @@ def test_a_run_keeps_what_is_usual_in_a_file_of_its_own(trainer: Trainer, tmp_pa
 def test_it_resumes_with_the_very_next_batch(
     trainer: Trainer, store: TensorStore, after_step: AfterStep, tmp_path: Path
 ) -> None:
-    whole = Trainer(store, tmp_path / "whole")
-    whole(windows=WINDOWS)
-    after_step(5, lambda session: session._stop.ask())
-    with pytest.raises(Interrupted):
-        trainer(windows=WINDOWS)
-    after_step(-1, lambda session: None)
-    trainer(windows=WINDOWS, resume=True)
-    assert equal(trainer.weights(), whole.weights())
-    assert trainer.metrics() == whole.metrics()
+    check_resuming(trainer, Trainer(store, tmp_path / "whole"), after_step, WINDOWS)
     with pytest.raises(RunError, match=r"windows\.function was .* and is now none"):
         trainer(windows={**WINDOWS, "function": "none"}, resume=True, max_steps=30)
 

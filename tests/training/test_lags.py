@@ -12,7 +12,7 @@ from stforecast.forecast import load_trained, period_samples, predict
 from stforecast.store import TensorStore
 from stforecast.training.files import read_state, write_state
 from tests.helpers import make_store
-from tests.training.conftest import AfterStep, Trainer, equal
+from tests.training.conftest import AfterStep, Trainer, check_resuming
 
 WINDOWS = {"lags": [1, "24h"], "covariates": [{"calendar": ["hour"]}]}
 
@@ -33,15 +33,7 @@ def test_a_run_with_lags_trains_and_forecasts(trainer: Trainer) -> None:
 def test_it_resumes_with_the_very_next_batch(
     trainer: Trainer, store: TensorStore, after_step: AfterStep, tmp_path: Path
 ) -> None:
-    whole = Trainer(store, tmp_path / "whole")
-    whole(windows=WINDOWS)
-    after_step(5, lambda session: session._stop.ask())
-    with pytest.raises(Interrupted):
-        trainer(windows=WINDOWS)
-    after_step(-1, lambda session: None)
-    trainer(windows=WINDOWS, resume=True)
-    assert equal(trainer.weights(), whole.weights())
-    assert trainer.metrics() == whole.metrics()
+    check_resuming(trainer, Trainer(store, tmp_path / "whole"), after_step, WINDOWS)
 
 
 def test_a_run_of_before_there_were_lags_goes_on(trainer: Trainer, after_step: AfterStep) -> None:
