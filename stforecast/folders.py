@@ -1,8 +1,10 @@
 """Directories that are replaced whole or not at all, and found again after a crash.
 
-A new directory is written beside the old one as ``.<name>.partial-<pid>@<host>``, then the two are
+A new directory is written beside the old one as ``.<name>.partial-<owner>``, then the two are
 swapped: by one atomic exchange where the system has it (Linux), else by two renames, between which
-the old directory is called ``.<name>.previous-<pid>@<host>`` and is found again by :func:`repair`.
+the old directory is called ``.<name>.previous-<owner>`` and is found again by :func:`repair`. The
+owner is ``<pid>.<start of the process>@<host>``: numbers of processes come again, also after a
+crash.
 """
 
 import ctypes
@@ -12,7 +14,11 @@ import re
 import shutil
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from stforecast.errors import StForecastError
 
@@ -20,6 +26,22 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 # How long a reader waits for a writer that is between its two renames.
 _PATIENCE = 2.0
+# Seconds after which nobody on another machine is at work on a directory that did not change.
+_SILENCE = 600.0
+# The owner of a partial directory that its process has given up for a later one.
+_NOBODY = "0"
+
+Kind = Literal["partial", "previous"]
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What lies beside a directory since a process began to replace it."""
+
+    path: Path
+    kind: Kind
+    alive: bool
+    """Whether the process may still be at work."""
 
 
 def partial_beside(path: Path) -> Path:
@@ -88,12 +110,47 @@ def repair(path: Path) -> None:
         waited += 0.05
 
 
-def clear_leftovers(path: Path) -> None:
-    """Remove what processes that are gone left beside `path`."""
-    for kind in ("partial", "previous"):
-        for leftover in _siblings(path, kind):
-            if not _is_alive(leftover):
-                shutil.rmtree(leftover, ignore_errors=True)
+def leftovers(path: Path) -> list[Leftover]:
+    """What processes that write `path`, or died of it, have beside it."""
+    kinds: tuple[Kind, ...] = ("partial", "previous")
+    return [
+        Leftover(sibling, kind, _is_alive(sibling))
+        for kind in kinds
+        for sibling in sorted(_siblings(path, kind))
+    ]
+
+
+def clear_leftovers(path: Path, but: Path | None = None) -> None:
+    """Remove what processes that are gone left beside `path`, but what was adopted."""
+    for leftover in leftovers(path):
+        if not leftover.alive and leftover.path != but:
+            shutil.rmtree(leftover.path, ignore_errors=True)
+
+
+def adopt(path: Path, fits: Callable[[Path], bool]) -> Path | None:
+    """Take over what a process that is gone had written of `path`, to go on from there.
+
+    The newest of the partial directories that `fits` gets the name of :func:`partial_beside`; None
+    if there is none. Of several processes that try, one gets it.
+    """
+    own = partial_beside(path)
+    found = [left.path for left in leftovers(path) if left.kind == "partial" and not left.alive]
+    for leftover in sorted(found, key=_last_change, reverse=True):
+        with suppress(OSError):
+            if fits(leftover):
+                os.rename(leftover, own)
+                return own
+    return None
+
+
+def release(partial: Path, path: Path) -> None:
+    """Leave this process's partial directory of `path` for a later :func:`adopt`, by any process.
+
+    An older one that was left so goes.
+    """
+    kept = path.with_name(f".{path.name}.partial-{_NOBODY}@{socket.gethostname()}")
+    shutil.rmtree(kept, ignore_errors=True)
+    os.rename(partial, kept)
 
 
 def reason(error: OSError) -> str:
@@ -148,10 +205,10 @@ def _sync(path: Path) -> None:
 
 
 def _owner() -> str:
-    return f"{os.getpid()}@{socket.gethostname()}"
+    return f"{os.getpid()}.{_start_of(os.getpid())}@{socket.gethostname()}"
 
 
-def _siblings(path: Path, kind: str) -> list[Path]:
+def _siblings(path: Path, kind: Kind) -> list[Path]:
     prefix = f".{path.name}.{kind}-"
     if not path.parent.is_dir():
         return []
@@ -161,9 +218,12 @@ def _siblings(path: Path, kind: str) -> list[Path]:
 def _is_alive(leftover: Path) -> bool:
     """Whether the process that a leftover is named after may still be at work."""
     owner = re.split(r"\.(?:partial|previous)-", leftover.name)[-1]
-    pid, _, host = owner.partition("@")
+    process, _, host = owner.partition("@")
+    pid, _, start = process.partition(".")
+    if pid == _NOBODY:
+        return False
     if host != socket.gethostname() or not pid.isdigit():
-        return True
+        return time.time() - _last_change(leftover) < _SILENCE
     if int(pid) == os.getpid():
         return False
     try:
@@ -171,5 +231,25 @@ def _is_alive(leftover: Path) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True
-    return True
+        pass
+    now = _start_of(int(pid))
+    return not (start and now) or start == now
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in ticks since the machine did; nothing where that is not told."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return status.rpartition(")")[2].split()[19]
+
+
+def _last_change(folder: Path) -> float:
+    """When something in a directory was written last; 0 for one that is gone."""
+    newest = 0.0
+    for root, _, files in os.walk(folder):
+        for path in (root, *(os.path.join(root, name) for name in files)):
+            with suppress(OSError):
+                newest = max(newest, os.stat(path).st_mtime)
+    return newest

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stforecast import folders
@@ -13,20 +13,32 @@ from stforecast.folders import reason
 
 @contextmanager
 def replaced(
-    path: Path, *, what: str, overwrite: bool, ours: Callable[[Path], bool]
+    path: Path,
+    *,
+    what: str,
+    overwrite: bool,
+    ours: Callable[[Path], bool],
+    resume: Callable[[Path], bool] | None = None,
 ) -> Iterator[Path]:
-    """A new empty directory to write into, which becomes `path` when the block ends well.
+    """A directory to write into, which becomes `path` when the block ends well.
 
     When the block raises, or the process dies, `path` is as it was before. `what` names the thing
     in messages; `ours` tells whether an existing directory is such a thing: nothing else is ever
     replaced. StoreError when `path` is in the way or the system refuses to write.
+
+    The directory is new and empty, unless `resume` accepts what an earlier try left: then it is
+    that, and a try that fails is left for the next one if `resume` accepts it. Without `resume`
+    nothing is left of a try that raises.
     """
     target = Path(os.path.realpath(path))
     check_target(target, what=what, overwrite=overwrite, ours=ours)
     partial = folders.partial_beside(target)
     try:
-        folders.clear_leftovers(target)
-        partial.mkdir(parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        adopted = None if resume is None else folders.adopt(target, resume)
+        folders.clear_leftovers(target, but=adopted)
+        if adopted is None:
+            partial.mkdir()
     except OSError as error:
         raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
     try:
@@ -37,7 +49,16 @@ def replaced(
             f"cannot write {what} {path}: {reason(error)}; what was there before is unchanged"
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _leave(partial, target, resume)
+
+
+def _leave(partial: Path, target: Path, resume: Callable[[Path], bool] | None) -> None:
+    """Keep what a later try can go on from, and nothing else."""
+    with suppress(OSError):
+        if resume is not None and partial.is_dir() and resume(partial):
+            folders.release(partial, target)
+            return
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_target(path: Path, *, what: str, overwrite: bool, ours: Callable[[Path], bool]) -> None:
