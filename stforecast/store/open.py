@@ -32,6 +32,14 @@ def open_group(path: Path) -> xr.Dataset:
     if not is_store(path):
         raise StoreError(f"{path} is not a tensor store of stforecast")
     check_manifest(path)
+    return read_group(path)
+
+
+def read_group(path: Path) -> xr.Dataset:
+    """The same of a folder that is known to be a store, whether all of its files are whole or not.
+
+    StoreError if its description cannot be read.
+    """
     try:
         dataset: xr.Dataset = xr.open_zarr(
             path,
