@@ -29,6 +29,10 @@ class RunError(StForecastError):
     """A trained run is missing, broken, in the way, or does not fit the data."""
 
 
+class ClusterError(StForecastError):
+    """A dask cluster does not answer, does not start, or fails."""
+
+
 class Interrupted(StForecastError):  # noqa: N818 - the user's wish, as KeyboardInterrupt is
     """The user stopped the work; what was done is saved, and the sentence says how to go on."""
 

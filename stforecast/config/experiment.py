@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from stforecast.options import (
+    ClusterOptions,
     ComparedOptions,
     DataOptions,
     MapOptions,
@@ -28,7 +29,7 @@ def _nothing_is_empty(value: Any) -> Any:
 
 
 class Experiment(Options):
-    """One experiment: data, samples, model, training, verification and maps."""
+    """One experiment: data, samples, model, training, verification, maps, and its workers."""
 
     name: Name = Field("experiment", description="folder of the outputs under `runs`")
     runs: str = Field("runs", description="folder that holds the outputs of every experiment")
@@ -44,6 +45,7 @@ class Experiment(Options):
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     verification: VerificationOptions = Field(default_factory=VerificationOptions)
     maps: MapOptions = Field(default_factory=MapOptions)
+    cluster: ClusterOptions = Field(default_factory=ClusterOptions)
     compare: Annotated[dict[str, ComparedOptions], BeforeValidator(_nothing_is_empty)] = Field(
         default_factory=dict, description="models of `stforecast compare`, by their labels"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from stforecast.config.text import KeyPath, describe
 
@@ -75,7 +76,7 @@ def suggest_key(path: KeyPath, root: type[BaseModel]) -> str:
     """The nearest right key: in the same section, else anywhere, else what the section has."""
     section, key = path[:-1], str(path[-1])
     options = sections_at(root, section)
-    names = list(dict.fromkeys(name for option in options for name in option.model_fields))
+    names = list(dict.fromkeys(name for option in options for name in keys_of(option)))
     prefix = "".join(f"{part}." for part in section)
     near = did_you_mean(key, names)
     if near:
@@ -93,15 +94,20 @@ def sections_at(root: type[BaseModel], path: Sequence[str | int]) -> list[type[B
     current: Any = root
     for part in path:
         models = _models_in(current)
-        chosen = next((model for model in models if str(part) in model.model_fields), None)
+        chosen = next((model for model in models if str(part) in keys_of(model)), None)
         if chosen is not None:
-            current = chosen.model_fields[str(part)].annotation
+            current = keys_of(chosen)[str(part)].annotation
         elif not models or not _is_model(current):
             # a name in a mapping of sections, or a position in a list of them
             continue
         else:
             return []
     return _models_in(current)
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The options of a section by the keys that an experiment file has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _is_model(annotation: Any) -> bool:
@@ -120,7 +126,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys = []
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         keys.append(prefix + name)
         if _is_model(field.annotation):
             keys += _dotted_keys(typing.cast(type[BaseModel], field.annotation), f"{prefix}{name}.")

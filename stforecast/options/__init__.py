@@ -4,6 +4,7 @@ Plain values: no files, no YAML, no torch. The experiment file (:mod:`stforecast
 these sections, and the libraries take the sections they need.
 """
 
+from stforecast.options.cluster import ClusterOptions
 from stforecast.options.covariates import CalendarCovariate, CovariateOptions
 from stforecast.options.data import (
     DataOptions,
@@ -14,12 +15,15 @@ from stforecast.options.data import (
 )
 from stforecast.options.evaluation import MapOptions, VerificationOptions
 from stforecast.options.learning import BUDGETS, ComparedOptions, ModelOptions, TrainingOptions
+from stforecast.options.transform import CoarsenOptions, ResampleOptions
 from stforecast.options.videos import FrameOptions, ImageSize, MovingMNISTOptions
 from stforecast.options.windows import WindowOptions
 
 __all__ = [
     "BUDGETS",
     "CalendarCovariate",
+    "ClusterOptions",
+    "CoarsenOptions",
     "ComparedOptions",
     "CovariateOptions",
     "DataOptions",
@@ -30,6 +34,7 @@ __all__ = [
     "ModelOptions",
     "MovingMNISTOptions",
     "RegionOptions",
+    "ResampleOptions",
     "SplitOptions",
     "TrainingOptions",
     "VariableOptions",

@@ -1,0 +1,12 @@
+"""Work on many processors, or many machines, by dask.
+
+Nothing here is needed on one machine: without a cluster :func:`current_client` is None and
+:func:`spread` does the work in this process. With one, what is sent are names of files and a few
+numbers; stores and models are opened where the work is done, so that all must see the same files.
+"""
+
+from stforecast.cluster.spread import spread
+from stforecast.cluster.start import current_client, require_shared, running
+from stforecast.cluster.worker import once
+
+__all__ = ["current_client", "once", "require_shared", "running", "spread"]
