@@ -43,6 +43,7 @@ def store(path: Path) -> Table:
     ]
     if meta.sequence_name is not None:
         rows.insert(2, (f"sequences ({meta.sequence_name})", str(record.n_sequences)))
+    rows += list(meta.done.items())
     rows += [("source", str(source.get("path", ""))) for source in meta.sources]
     rows += [("finding", line) for line in meta.findings]
     if meta.created:

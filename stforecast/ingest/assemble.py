@@ -14,11 +14,16 @@ from stforecast.generators import Generation, restore
 from stforecast.grid import Grid
 from stforecast.ingest.layout import Layout
 from stforecast.ingest.place import describe
-from stforecast.ingest.timeline import Timeline, bounds_on_timeline, on_timeline
+from stforecast.ingest.timeline import (
+    Timeline,
+    bounds_on_timeline,
+    dates_on_timeline,
+    on_timeline,
+)
 from stforecast.store import StoreMeta
 from stforecast.store.reading import reading
 from stforecast.store.schema import GenerationMeta, plain
-from stforecast.timeaxis import stamp_text
+from stforecast.timeaxis import TimeAxis, stamp_text
 
 # Frames that are looked at to tell whether float32 holds the source's numbers exactly.
 _FRAMES_LOOKED_AT = 3
@@ -29,7 +34,7 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
 
     Neither ``valid_cells`` nor the description are there yet.
     """
-    source, axis = layout.dataset, timeline.axis
+    source = layout.dataset
     lead = (names.SEQUENCE,) if names.SEQUENCE in source.dims else ()
     dims = (*lead, names.TIME, names.Y, names.X)
     fields = [
@@ -40,6 +45,26 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
     stack = da.stack if any(isinstance(array, da.Array) for array in arrays) else np.stack
     data = stack(arrays, axis=len(lead) + 1)
 
+    coords = coordinates_on_axis(layout, timeline)
+    coords[names.CHANNEL] = xr.Variable(
+        names.CHANNEL, np.array([channel.name for channel in layout.channels], dtype=object)
+    )
+    return xr.Dataset(
+        {
+            names.DATA: ((*lead, names.TIME, names.CHANNEL, names.Y, names.X), data),
+            names.ABSENT: (
+                names.TIME,
+                (~timeline.present).astype(np.int8),
+                {"long_name": "1 where the source has no such time"},
+            ),
+        },
+        coords=coords,
+    )
+
+
+def coordinates_on_axis(layout: Layout, timeline: Timeline) -> dict[str, Any]:
+    """The coordinates of a record, those along time on its regular axis."""
+    source = layout.dataset
     time_attrs = {
         key: plain(value)
         for key, value in source[names.TIME].attrs.items()
@@ -55,26 +80,14 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
             if bounds is not None:
                 coords[bounds_name] = bounds
                 time_attrs["bounds"] = bounds_name
-        elif name != names.TIME and (timeline.present.all() or coord.dtype.kind in "fiu"):
-            # dates cannot be missing in every calendar, numbers can
+        elif name != names.TIME and coord.dtype.kind in "fiu":
             coords[str(name)] = on_timeline(coord.variable, timeline)
+        elif name != names.TIME:
+            coords[str(name)] = dates_on_timeline(coord.variable, timeline)
     for name, variable in layout.grid.coords.variables.items():
         coords[str(name)] = variable
-    coords[names.TIME] = xr.Variable(names.TIME, axis.times(), time_attrs)
-    coords[names.CHANNEL] = xr.Variable(
-        names.CHANNEL, np.array([channel.name for channel in layout.channels], dtype=object)
-    )
-    return xr.Dataset(
-        {
-            names.DATA: ((*lead, names.TIME, names.CHANNEL, names.Y, names.X), data),
-            names.ABSENT: (
-                names.TIME,
-                (~timeline.present).astype(np.int8),
-                {"long_name": "1 where the source has no such time"},
-            ),
-        },
-        coords=coords,
-    )
+    coords[names.TIME] = xr.Variable(names.TIME, timeline.axis.times(), time_attrs)
+    return coords
 
 
 def with_generation(dataset: xr.Dataset, meta: StoreMeta, generation: Generation) -> xr.Dataset:
@@ -101,7 +114,8 @@ def with_generation(dataset: xr.Dataset, meta: StoreMeta, generation: Generation
     if kept != generator.shape or sizes.get(names.SEQUENCE) != stored:
         raise ConfigError(
             "training sequences are drawn whole as they are needed, so data.period, data.region "
-            "and data.select cannot choose a part of the others; leave them out"
+            "and data.select cannot choose a part of the others, nor data.coarsen and "
+            "data.resample change them; leave them out"
         )
     return dataset.assign(dict(generation.arrays))
 
@@ -145,17 +159,22 @@ def mapping_text(layout: Layout, timeline: Timeline, timezone: str) -> dict[str,
         channel.name + (f" ({channel.units})" if channel.units else "")
         for channel in layout.channels
     ]
-    first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
-    step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
     mapping = {
         "variables": ", ".join(variables),
         "grid": _grid_text(layout.grid),
-        "times": f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}",
+        "times": times_text(axis),
         "calendar": f"{axis.calendar}, clock {timezone}",
     }
     if names.SEQUENCE in layout.dataset.dims:
         mapping["sequences"] = str(layout.dataset.sizes[names.SEQUENCE])
     return mapping
+
+
+def times_text(axis: TimeAxis) -> str:
+    """First and last time of an axis, and its step."""
+    first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
+    step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
+    return f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}"
 
 
 def _grid_text(grid: Grid) -> str:

@@ -114,6 +114,18 @@ class Findings:
 
     def findings(self) -> list[str]:
         """One sentence for each thing found."""
+        lines = self._mended()
+        if self.absent:
+            lines.append(f"{self._gaps()}; marked as absent")
+        for cells in self.cells:
+            lines += cells.lines()
+        return lines
+
+    def sentences_of_source(self) -> list[str]:
+        """The notes, and what was found of the times, for a record that gets other times."""
+        return self._mended() + ([self._gaps()] if self.absent else [])
+
+    def _mended(self) -> list[str]:
         lines = list(self.notes)
         if self.disorder:
             times = "once" if self.disorder == 1 else f"{self.disorder} times"
@@ -137,17 +149,16 @@ class Findings:
         if self.shifted:
             stamps = "stamp lies" if self.shifted == 1 else "stamps lie"
             lines.append(f"{self.shifted} {stamps} slightly off the time step; moved onto it")
-        if self.absent:
-            gaps = "1 gap" if len(self.absent) == 1 else f"{len(self.absent)} gaps"
-            texts = [f"{run.text()}, {self.count(run.size)}" for run in self.absent]
-            lines.append(
-                f"{self.count(self.n_absent)} {'is' if self.n_absent == 1 else 'are'} absent, "
-                f"in {gaps} "
-                f"({listing(texts, separator='; ')}); marked as absent"
-            )
-        for cells in self.cells:
-            lines += cells.lines()
         return lines
+
+    def _gaps(self) -> str:
+        gaps = "1 gap" if len(self.absent) == 1 else f"{len(self.absent)} gaps"
+        texts = [f"{run.text()}, {self.count(run.size)}" for run in self.absent]
+        verb = "is" if self.n_absent == 1 else "are"
+        return (
+            f"{self.count(self.n_absent)} {verb} absent, in {gaps} "
+            f"({listing(texts, separator='; ')})"
+        )
 
     def lines(self) -> list[str]:
         """The whole report: the mapping, the range of the values, then the findings."""

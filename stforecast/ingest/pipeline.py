@@ -13,18 +13,12 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
 from stforecast.generators import Generation
-from stforecast.ingest.assemble import (
-    description,
-    mapping_text,
-    rounding_notes,
-    tensor,
-    with_generation,
-)
+from stforecast.ingest.assemble import description, tensor, with_generation
 from stforecast.ingest.findings import Findings
-from stforecast.ingest.layout import lay_out
 from stforecast.ingest.provenance import check_unchanged, describe_files, look_at
 from stforecast.ingest.survey import Survey
-from stforecast.ingest.timeline import Timeline, find_timeline
+from stforecast.ingest.timeline import Timeline
+from stforecast.ingest.transform import build_record
 from stforecast.options import DataOptions
 from stforecast.sources import open_source
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
@@ -121,21 +115,11 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
     """
     options = options or DataOptions()
     timezone = _timezone(options.timezone)
-    layout = lay_out(_lazy(ds), options)
-    timeline = find_timeline(layout.dataset, options.time_step, options.period)
-    findings = Findings(
-        step=timeline.axis.step,
-        mapping=mapping_text(layout, timeline, timezone),
-        notes=[*layout.notes, *rounding_notes(layout, timeline)],
-        rows=layout.dataset.sizes[names.TIME],
-        duplicated=timeline.duplicated,
-        duplicated_differ=timeline.duplicated_differ,
-        disorder=timeline.disorder,
-        first_disorder=timeline.first_disorder,
-        shifted=timeline.shifted,
-        absent=timeline.absent,
-    )
+    record = build_record(_lazy(ds), options)
+    layout, timeline = record.layout, record.timeline
+    findings = record.findings(timezone)
     meta = description(layout, timeline, timezone)
+    meta.recipe, meta.done = record.recipe, record.done
     meta.findings = findings.findings()
     dataset = tensor(layout, timeline)
     generation: Generation | None = ds.encoding.get(names.GENERATION)

@@ -22,7 +22,8 @@ _ROWS_AT_ONCE = 256
 class Timeline:
     """A regular axis and where its times come from.
 
-    ``rows`` holds for each position the row of the source, or -1 for a time that is absent.
+    ``rows`` holds for each position the row of the source, or -1 for a time that is absent. Of a
+    `settled` one the values lie on the axis already, and rows that are absent are missing.
     """
 
     axis: TimeAxis
@@ -32,6 +33,7 @@ class Timeline:
     disorder: int
     first_disorder: Stamp | None
     shifted: int
+    settled: bool = False
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -51,8 +53,8 @@ def find_timeline(
 
     Of duplicated times the fullest copy is taken: the one with the most values, at a tie the one
     with the most that are not zero (a stub of zeros is what a broken export leaves), then the
-    first. DataError when there are fewer than two times, or they follow no step, or none lies
-    within `period`; ConfigError for a period or step that cannot be read.
+    first. DataError when there are fewer than two times and no step is given, or they follow no
+    step, or none lies within `period`; ConfigError for a period or step that cannot be read.
     """
     stamps = normalise_stamps(dataset[names.TIME].values)
     step = None if time_step is None else TimeStep.parse(time_step)
@@ -74,7 +76,7 @@ def find_timeline(
     first, stop = int(positions.min()), int(positions.max()) + 1
     axis = _cut(whole, first, stop)
     positions = positions - first
-    if axis.size < 2:
+    if axis.size < 2 and step is None:
         raise DataError(
             f"the period {period[0]} to {period[1]} holds a single time step; a forecast needs "
             "at least two"
@@ -101,10 +103,13 @@ def find_timeline(
 def on_timeline(variable: xr.Variable, timeline: Timeline) -> xr.Variable:
     """A variable with rows along ``time`` on the regular axis; absent ones are NaN."""
     rows, present = timeline.rows, timeline.present
+    if timeline.settled:
+        return variable
     if rows.size == variable.sizes[names.TIME] and np.array_equal(rows, np.arange(rows.size)):
         return variable
     # An absent time borrows the row before it, so that rows are read in order, and is then emptied.
-    filled = rows[np.maximum.accumulate(np.where(present, np.arange(rows.size), 0))]
+    first = int(present.argmax())
+    filled = rows[np.maximum.accumulate(np.where(present, np.arange(rows.size), first))]
     taken = _take(variable, filled)
     if present.all():
         return taken
@@ -120,6 +125,8 @@ def bounds_on_timeline(bounds: xr.Variable, timeline: Timeline) -> xr.Variable |
     """
     if bounds.ndim != 2 or bounds.dims[0] != names.TIME or bounds.dtype.kind not in "MO":
         return None
+    if timeline.settled:
+        return bounds
     stamps = timeline.axis.times()
     clock = Clock.of(stamps)
     try:
@@ -136,6 +143,20 @@ def bounds_on_timeline(bounds: xr.Variable, timeline: Timeline) -> xr.Variable |
         taken = np.where(present[:, np.newaxis], taken, centres)
     attrs = dict(bounds.attrs)
     return xr.Variable(bounds.dims, clock.from_micros(taken), attrs)
+
+
+def dates_on_timeline(dates: xr.Variable, timeline: Timeline) -> xr.Variable:
+    """Dates along ``time`` on the regular axis; of an absent time they are the time itself.
+
+    Dates cannot be missing in every calendar.
+    """
+    if timeline.settled:
+        return dates
+    rows, present = timeline.rows, timeline.present
+    clock = Clock.of(timeline.axis.times(0, 1))
+    taken = clock.to_micros(timeline.axis.times())
+    taken[present] = clock.to_micros(dates.values)[rows[present]]
+    return xr.Variable(dates.dims, clock.from_micros(taken), dict(dates.attrs))
 
 
 def _cut(axis: TimeAxis, first: int, stop: int) -> TimeAxis:

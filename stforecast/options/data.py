@@ -5,6 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from stforecast.options.base import OneOrMore, Options
+from stforecast.options.transform import (
+    CoarsenOptions,
+    SpaceMethod,
+)
 from stforecast.options.videos import FrameOptions, MovingMNISTOptions
 
 
@@ -48,6 +52,11 @@ class VariableOptions(Options):
         False,
         description="forecasts are 0 where the sun is below the horizon during the whole step that "
         "ends at their time, as for radiation",
+    )
+    coarsen: SpaceMethod | None = Field(
+        None,
+        description="how data.coarsen makes one value of several cells: mean (by area on the "
+        "sphere), sum, max or min; by the cell methods of the file, else mean",
     )
 
 
@@ -137,6 +146,9 @@ class DataOptions(Options):
     region: RegionOptions | None = Field(None, description="part of the grid")
     period: Period | None = Field(None, description="part of the record, first and last date")
     grid: GridOptions | None = Field(None, description="place of a grid without coordinates")
+    coarsen: CoarsenOptions | None = Field(
+        None, description="larger cells, such as 2 or {y: 2, x: 4}"
+    )
     sequence: str | None = Field(
         None,
         description="dimension that counts independent sequences (videos, cities), if there is "

@@ -119,6 +119,12 @@ class StoreMeta(_Meta):
     findings: list[str] = Field(
         default_factory=list, description="what was found in the source and done about it"
     )
+    recipe: dict[str, Any] | None = Field(
+        None, description="the options that say how values were made of those in the files"
+    )
+    done: dict[str, str] = Field(
+        default_factory=dict, description="what was done to the values, in words"
+    )
     created: str | None = None
     stforecast_version: str | None = None
 
