@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from stforecast.api.scores import plot, references, report, verify
     from stforecast.product import open_product as open_forecast
     from stforecast.product import write_product as write_forecast
+    from stforecast.store.check import check
 
 __all__ = [
     "Run",
     "__version__",
+    "check",
     "compare",
     "ingest",
     "load",
@@ -37,6 +39,7 @@ __all__ = [
 # Loaded when first used, so that the command line starts at once and torch stays away.
 _HOMES = {
     "Run": "stforecast.api.run:Run",
+    "check": "stforecast.store.check:check",
     "compare": "stforecast.api.compare:compare",
     "ingest": "stforecast.api.data:ingest",
     "load": "stforecast.api.run:load",

@@ -20,6 +20,7 @@ _COMMANDS = (
     "compare",
     "new",
     "info",
+    "check",
     "import-weights",
     "models",
     "profile",

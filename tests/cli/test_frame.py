@@ -14,7 +14,18 @@ from stforecast.cli.main import program
 from stforecast.cli.session import guarded, os_error_sentence
 from stforecast.errors import DataError, Interrupted, StForecastWarning
 
-COMMANDS = ("ingest", "train", "forecast", "verify", "plot", "new", "info", "models", "profile")
+COMMANDS = (
+    "ingest",
+    "train",
+    "forecast",
+    "verify",
+    "plot",
+    "new",
+    "info",
+    "check",
+    "models",
+    "profile",
+)
 
 
 def test_help_lists_every_command_with_a_summary():
