@@ -14,6 +14,7 @@ BOUNDS: Final = "bnds"
 DATA: Final = "data"
 ABSENT: Final = "absent"
 VALID_CELLS: Final = "valid_cells"
+MISSING: Final = "missing"
 META_ATTRIBUTE: Final = "stforecast"
 
 # In the encoding of a dataset that was just read: the files it comes from.

@@ -15,14 +15,17 @@ from stforecast.errors import ConfigError, DataError
 from stforecast.generators import Generation
 from stforecast.ingest.assemble import description, tensor, with_generation
 from stforecast.ingest.findings import Findings
-from stforecast.ingest.provenance import check_unchanged, describe_files, look_at
-from stforecast.ingest.survey import Survey
+from stforecast.ingest.known import remembered, with_period
+from stforecast.ingest.provenance import Checksums, SeenFile, check_unchanged, look_at
+from stforecast.ingest.survey import cells
+from stforecast.ingest.tally import counted, history_of
 from stforecast.ingest.timeline import Timeline
 from stforecast.ingest.transform import build_record
-from stforecast.options import DataOptions
+from stforecast.options import DataOptions, StorageOptions
 from stforecast.sources import open_source
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
-from stforecast.store.reading import ReadError, blocks, read_block
+from stforecast.store.counts import Counts
+from stforecast.store.reading import ReadError, pieces
 
 Progress = Callable[[int, int], None]
 # Records up to this size are kept in memory by Prepared.store.
@@ -49,26 +52,35 @@ class Prepared:
         overwrite: bool = False,
         progress: Progress | None = None,
         provenance: Callable[[], list[dict[str, Any]]] | None = None,
+        storage: StorageOptions | None = None,
+        made_of: Any = None,
     ) -> Findings:
         """Write the store in one pass, complete the findings and put them into it.
 
         `provenance` is asked for the sources when all is read; when it raises, so does this.
+        `made_of` is what a later try must be made of to go on from this one, if it is cut off.
         """
-        seen = self._new_survey()
 
-        def describe(meta: StoreMeta) -> StoreMeta:
-            self.findings.cells = seen.cells()
+        def describe(meta: StoreMeta, counts: Counts) -> StoreMeta:
+            self.findings.cells = cells(self._channels, counts)
             sources = [] if provenance is None else provenance()
-            found = self.findings.findings()
-            return meta.model_copy(update={"findings": found, "sources": sources})
+            return meta.model_copy(
+                update={
+                    "findings": self.findings.findings(),
+                    "history": history_of(self.findings),
+                    "counts": counted(counts),
+                    "sources": sources,
+                }
+            )
 
         write_store(
             self.dataset,
             path,
             overwrite=overwrite,
             progress=progress,
-            inspect=seen.inspect,
             describe=describe,
+            storage=storage,
+            made_of=made_of,
         )
         return self.findings
 
@@ -76,34 +88,43 @@ class Prepared:
         """The record as a store without files: in memory, or lazy where it is over 2 GiB."""
         data = self.dataset[names.DATA]
         kept = np.empty(data.shape, np.float32) if data.size * 4 <= _MEMORY_BYTES else None
-        seen = self._read(progress, kept)
+        valid = self._read(progress, kept)
         meta = StoreMeta.from_json(self.dataset.attrs[names.META_ATTRIBUTE])
         meta.findings = self.findings.findings()
         values = data.where(~np.isinf(data)).data if kept is None else kept
         dataset = self.dataset.assign(
             {
                 names.DATA: (data.dims, values),
-                names.VALID_CELLS: (data.dims[:-2], seen.valid_cells),
+                names.VALID_CELLS: (data.dims[:-2], valid),
             }
         )
         return TensorStore(dataset.assign_attrs({names.META_ATTRIBUTE: meta.to_json()}))
 
-    def _read(self, progress: Progress | None, into: NDArray[np.float32] | None = None) -> Survey:
-        seen = self._new_survey()
-        done, total = 0, int(seen.valid_cells.size // len(self.dataset[names.CHANNEL]))
-        for block in blocks(self.dataset):
-            values = seen.inspect(block, read_block(self.dataset, block))
+    def _read(
+        self, progress: Progress | None, into: NDArray[np.float32] | None = None
+    ) -> NDArray[np.int32]:
+        """Read all values, once, and count the valid cells ``([sequence,] time, channel)``."""
+        data = self.dataset[names.DATA].variable
+        counts = Counts.of_none(data.shape[-3:])
+        valid = np.empty(data.shape[:-2], np.int32)
+        row = 0
+        frames = valid.size // valid.shape[-1]
+        for piece in pieces(data if data.chunks is None else data.data):
+            piece, counted = counts.add(piece)
+            rows = slice(row, row + len(piece))
+            valid[rows] = counted
             if into is not None:
-                into[block.index] = values
-            done += int(np.prod(values.shape[:-3]))
+                into[rows] = piece
+            row = rows.stop
             if progress is not None:
-                progress(done, total)
-        self.findings.cells = seen.cells()
-        return seen
+                progress(row * frames // len(valid), frames)
+        absent = int((~self.timeline.present).sum()) * (frames // self.timeline.present.size)
+        self.findings.cells = cells(self._channels, counts.without(absent))
+        return valid
 
-    def _new_survey(self) -> Survey:
-        channels = [str(name) for name in self.dataset[names.CHANNEL].values]
-        return Survey(channels, self.timeline.present, self.dataset[names.DATA].shape)
+    @property
+    def _channels(self) -> list[str]:
+        return [str(name) for name in self.dataset[names.CHANNEL].values]
 
 
 def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
@@ -120,6 +141,7 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
     findings = record.findings(timezone)
     meta = description(layout, timeline, timezone)
     meta.recipe, meta.done = record.recipe, record.done
+    meta.options = remembered(options)
     meta.findings = findings.findings()
     dataset = tensor(layout, timeline)
     generation: Generation | None = ds.encoding.get(names.GENERATION)
@@ -154,19 +176,43 @@ def ingest(
     ds = open_source(list(files), options, Path(base))
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
 
-    def provenance() -> list[dict[str, Any]]:
-        described = describe_files(seen)
-        check_unchanged(seen)
-        return described
-
     try:
         prepared = prepare(ds, options)
         if dry_run:
             return prepared.survey(progress)
-        return prepared.write(store, overwrite=overwrite, progress=progress, provenance=provenance)
+        with Checksums(seen) as checksums:
+
+            def provenance() -> list[dict[str, Any]]:
+                described = with_period(checksums.describe(), options)
+                check_unchanged(seen)
+                return described
+
+            return prepared.write(
+                store,
+                overwrite=overwrite,
+                progress=progress,
+                provenance=provenance,
+                storage=options.storage,
+                made_of=_made_of(seen, options) if seen else None,
+            )
     except ReadError as error:
         named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
         raise DataError(f"{error}: {named} is damaged or gone; get it again") from error
+
+
+def _made_of(seen: Sequence[SeenFile], options: DataOptions) -> Any:
+    """What the values of a store depend on: files by size and time, and options."""
+    files = [
+        [
+            str(file.path.resolve() if isinstance(file.path, Path) else file.path),
+            file.size,
+            file.mtime,
+            file.tag,
+        ]
+        for file in seen
+    ]
+    kept = options.model_dump(mode="json", exclude={"files", "store", "storage", "split"})
+    return {"files": files, "options": kept}
 
 
 def _timezone(name: str | None) -> str:

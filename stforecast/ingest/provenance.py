@@ -2,27 +2,35 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from stforecast.errors import DataError
-from stforecast.store.manifest import sha256
+from stforecast.remote import Location, RemotePath, location
+
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
 class SeenFile:
-    """A file, or the folder of a Zarr store, as it was when it was opened."""
+    """A file, or the folder of a Zarr store, as it was when it was opened.
 
-    path: Path
-    size: int
-    mtime: float
+    What a server does not tell of a file elsewhere is None; its `tag` is another once it changes.
+    """
+
+    path: Location
+    size: int | None
+    mtime: float | None
+    tag: str | None = None
 
 
-def look_at(paths: Iterable[str | Path]) -> list[SeenFile]:
+def look_at(paths: Iterable[str | Location]) -> list[SeenFile]:
     """Size and time of change of files; DataError, naming it, for one that is gone."""
-    return [_look_at(Path(path)) for path in paths]
+    return [_look_at(location(path)) for path in paths]
 
 
 def check_unchanged(seen: Sequence[SeenFile]) -> None:
@@ -32,20 +40,71 @@ def check_unchanged(seen: Sequence[SeenFile]) -> None:
             raise DataError(f"{before.path} changed while it was read; ingest it again")
 
 
+class Checksums:
+    """The checksums of files, computed in a thread while their values are read.
+
+    As a context it stops when the block ends, however it does.
+    """
+
+    def __init__(self, seen: Sequence[SeenFile]) -> None:
+        self._seen = list(seen)
+        self._stopped = Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checksum")
+
+    def __enter__(self) -> "Checksums":
+        self._digests = [
+            self._pool.submit(_digest, file.path, self._stopped)
+            if isinstance(file.path, Path)
+            else None
+            for file in self._seen
+        ]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Path, size in bytes, time of change and checksum of each file, as plain values.
+
+        A file elsewhere is not read again for a checksum: the tag of its server stands for one.
+        """
+        return [
+            {**state_of(file), **({"sha256": digest.result()} if digest is not None else {})}
+            for file, digest in zip(self._seen, self._digests, strict=True)
+        ]
+
+
 def describe_files(seen: Sequence[SeenFile]) -> list[dict[str, Any]]:
-    """Path, size in bytes, time of change and checksum of each file, as plain values."""
-    return [
-        {
-            "path": str(file.path),
-            "size": file.size,
-            "mtime": datetime.fromtimestamp(file.mtime, UTC).isoformat(timespec="seconds"),
-            "sha256": _digest(file.path),
-        }
-        for file in seen
-    ]
+    """The same as :meth:`Checksums.describe`, at once."""
+    with Checksums(seen) as checksums:
+        return checksums.describe()
 
 
-def _look_at(path: Path) -> SeenFile:
+def state_of(file: SeenFile) -> dict[str, Any]:
+    """Path, size in bytes and time of change of a file, as plain values, as far as known.
+
+    Of an address what may be secret (user, password, query) is left out.
+    """
+    state: dict[str, Any] = {"path": str(file.path)}
+    if file.size is not None:
+        state["size"] = file.size
+    if file.mtime is not None:
+        changed = datetime.fromtimestamp(file.mtime, UTC)
+        state["mtime"] = changed.isoformat(timespec="microseconds")
+    if file.tag is not None:
+        state["tag"] = file.tag
+    return state
+
+
+def _look_at(path: Location) -> SeenFile:
+    if isinstance(path, RemotePath):
+        try:
+            told = path.look()
+        except OSError as error:
+            raise DataError(f"{path} is gone or cannot be read: {error.strerror}") from None
+        changed = None if told.changed is None else told.changed.timestamp()
+        return SeenFile(path, told.size, changed, told.tag)
     try:
         parts = [part.stat() for part in _files(path)]
     except OSError:
@@ -55,15 +114,25 @@ def _look_at(path: Path) -> SeenFile:
     return SeenFile(path, sum(part.st_size for part in parts), max(part.st_mtime for part in parts))
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, stopped: Event) -> str:
     """The checksum of a file; of a folder, that of the list of its files and their checksums."""
     try:
         if not path.is_dir():
-            return sha256(path)
-        lines = [f"{sha256(part)} {part.relative_to(path).as_posix()}" for part in _files(path)]
+            return _sha256(path, stopped)
+        lines = [
+            f"{_sha256(part, stopped)} {part.relative_to(path).as_posix()}" for part in _files(path)
+        ]
     except OSError:
         raise DataError(f"{path} is gone or cannot be read") from None
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _sha256(path: Path, stopped: Event) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while not stopped.is_set() and (block := file.read(_BLOCK)):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _files(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from stforecast.options.data import (
 )
 from stforecast.options.evaluation import MapOptions, VerificationOptions
 from stforecast.options.learning import BUDGETS, ComparedOptions, ModelOptions, TrainingOptions
+from stforecast.options.storage import StorageOptions
 from stforecast.options.transform import CoarsenOptions, ResampleOptions
 from stforecast.options.videos import FrameOptions, ImageSize, MovingMNISTOptions
 from stforecast.options.windows import WindowOptions
@@ -36,6 +37,7 @@ __all__ = [
     "RegionOptions",
     "ResampleOptions",
     "SplitOptions",
+    "StorageOptions",
     "TrainingOptions",
     "VariableOptions",
     "VerificationOptions",

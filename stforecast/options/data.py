@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from stforecast.options.base import OneOrMore, Options
+from stforecast.options.storage import StorageOptions
 from stforecast.options.transform import (
     CoarsenOptions,
     SpaceMethod,
@@ -125,6 +126,9 @@ class DataOptions(Options):
     )
     store: str | None = Field(
         None, description="the tensor store; runs/<name>/store.zarr by default"
+    )
+    storage: StorageOptions = Field(
+        default_factory=StorageOptions, description="how the store is cut and compressed"
     )
     timezone: str | None = Field(
         None, description="clock of the time stamps, as in the IANA database; UTC by default"

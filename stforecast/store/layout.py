@@ -7,16 +7,17 @@ from typing import Any
 import cftime
 import numpy as np
 import xarray as xr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from stforecast import names
+from stforecast.options import StorageOptions
 from stforecast.timeaxis import TimeAxis
 
 _ITEM = 4  # bytes of float32
 _CHUNK_BYTES = 2**20
 _CHUNK_LIMIT = 4 * 2**20
-_CHUNK_STEPS = 64  # so that one sample of a small grid does not read days around it
 _SHARD_BYTES = 100 * 2**20
+_CHUNK_STEPS = 64  # so that one sample of a small grid does not read days around it
 # One-dimensional arrays along time: one chunk for most records, and room for a record to grow.
 _SERIES_CHUNK = 16_384
 
@@ -29,30 +30,32 @@ class Cut:
     shards: Mapping[str, int]
 
     @classmethod
-    def of(cls, sizes: Mapping[Hashable, int]) -> "Cut":
+    def of(cls, sizes: Mapping[Hashable, int], storage: StorageOptions | None = None) -> "Cut":
         """Chunks of a few steps of the whole grid, about 1 MB; shards of about 100 MB in time.
 
         A field of over 4 MB is cut into bands of rows, several fields into one each.
         """
+        storage = storage or StorageOptions()
+        whole = storage.shard_size or _SHARD_BYTES
         row = int(sizes[names.X]) * _ITEM
         field = int(sizes[names.Y]) * row
         frame = int(sizes[names.CHANNEL]) * field
         chunks = {
             names.SEQUENCE: 1,
-            names.TIME: max(1, min(_CHUNK_BYTES // frame, _CHUNK_STEPS)),
+            names.TIME: storage.chunk_steps or max(1, min(_CHUNK_BYTES // frame, _CHUNK_STEPS)),
             names.CHANNEL: int(sizes[names.CHANNEL]) if frame <= _CHUNK_LIMIT else 1,
             names.Y: int(sizes[names.Y]) if field <= _CHUNK_LIMIT else max(1, _CHUNK_LIMIT // row),
             names.X: int(sizes[names.X]),
         }
         shards = {dim: -(-int(sizes.get(dim, 1)) // chunk) * chunk for dim, chunk in chunks.items()}
-        steps = max(1, _SHARD_BYTES // (frame * chunks[names.TIME])) * chunks[names.TIME]
+        steps = max(1, whole // (frame * chunks[names.TIME])) * chunks[names.TIME]
         if names.SEQUENCE in sizes:
             # sequences do not grow: as many whole ones as fit
             chunks[names.TIME] = min(chunks[names.TIME], int(sizes[names.TIME]))
-            whole = -(-int(sizes[names.TIME]) // chunks[names.TIME]) * chunks[names.TIME]
-            steps = min(steps, whole)
+            all_steps = -(-int(sizes[names.TIME]) // chunks[names.TIME]) * chunks[names.TIME]
+            steps = min(steps, all_steps)
             shards[names.SEQUENCE] = min(
-                int(sizes[names.SEQUENCE]), max(1, _SHARD_BYTES // (frame * steps))
+                int(sizes[names.SEQUENCE]), max(1, whole // (frame * steps))
             )
         shards[names.TIME] = steps
         return cls(
@@ -61,7 +64,9 @@ class Cut:
         )
 
 
-def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[str, Any]]:
+def encodings(
+    dataset: xr.Dataset, cut: Cut, axis: TimeAxis, storage: StorageOptions
+) -> dict[str, dict[str, Any]]:
     """The encoding of each variable; whatever the source's files had is not carried over."""
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
@@ -80,11 +85,19 @@ def encodings(dataset: xr.Dataset, cut: Cut, axis: TimeAxis) -> dict[str, dict[s
     encoding[names.DATA] = {
         "chunks": tuple(cut.chunks[str(dim)] for dim in dims),
         "shards": tuple(cut.shards[str(dim)] for dim in dims),
-        "compressors": [BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")],
+        "compressors": _codecs(storage),
         "fill_value": np.float32(np.nan),
         "dtype": "float32",
     }
     return encoding
+
+
+def _codecs(storage: StorageOptions) -> list[BloscCodec | Crc32cCodec]:
+    """Compression, then a checksum of each chunk: changed bytes must not decode to other values."""
+    if storage.codec == "none":
+        return [Crc32cCodec()]
+    blosc = BloscCodec(cname=storage.codec, clevel=storage.level, shuffle="shuffle", typesize=_ITEM)
+    return [blosc, Crc32cCodec()]
 
 
 def holds_dates(variable: xr.Variable) -> bool:

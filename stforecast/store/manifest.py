@@ -18,6 +18,7 @@ import zarr
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.remote import Location, RemotePath
 
 MANIFEST = "manifest.json"
 REMEDY = "bring it back or make the store anew with stforecast ingest --overwrite"
@@ -26,6 +27,8 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _BLOCK = 2**20
 # A file of more bytes is not read whole each time that a store is opened.
 _SMALL = 8 * 2**20
+# Files that are fetched from another machine together.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Manifest:
     """Chunks and shards without a file, as all their values are the fill value."""
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest":
+    def read(cls, folder: Location) -> "Manifest":
         """The manifest of a store; StoreError if it has none or one that cannot be understood."""
         try:
             found = json.loads((folder / MANIFEST).read_text())
@@ -71,36 +74,73 @@ class Manifest:
         (folder / MANIFEST).write_text(json.dumps(text, indent=1))
 
 
-def write_manifest(folder: Path) -> None:
-    """List every file of a finished Zarr group, and the shards that are left out as empty."""
-    files = {}
+def write_manifest(folder: Path, known: Mapping[str, Entry] | None = None) -> None:
+    """List every file of a finished Zarr group, and the shards that are left out as empty.
+
+    Files that are `known` are not read again. Hidden files are no part of the store.
+    """
+    files = dict(known or {})
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
-            files[path.relative_to(folder).as_posix()] = Entry(path.stat().st_size, sha256(path))
+        inside = path.relative_to(folder)
+        key = inside.as_posix()
+        if key in files or key == MANIFEST or any(part.startswith(".") for part in inside.parts):
+            continue
+        if path.is_file():
+            files[key] = Entry(path.stat().st_size, sha256(path))
     group = zarr.open_group(folder, mode="r")
     keys = (key for name, array in group.arrays() for key in chunk_keys(name, array))
     Manifest(files, frozenset(key for key in keys if key not in files)).write(folder)
 
 
-def check_manifest(folder: Path, *, checksums: bool = False) -> None:
+def check_manifest(folder: Location, *, checksums: bool = False) -> None:
     """StoreError if a file of the store is missing or damaged.
 
     Sizes tell; and checksums of what is read as the store is opened (its description, times and
     coordinates), or with `checksums` of everything.
     """
     manifest = Manifest.read(folder)
-    for key, entry in manifest.files.items():
-        path = folder / key
-        try:
-            found = path.stat().st_size
-        except OSError:
-            raise StoreError(f"the store {folder} has lost its file {key}; {REMEDY}") from None
-        told = checksums or is_read_at_once(key, entry)
-        if found != entry.size or (told and sha256(path) != entry.sha256):
-            raise StoreError(f"the file {key} of the store {folder} is damaged; {REMEDY}")
+    read = [
+        key for key, entry in manifest.files.items() if checksums or is_read_at_once(key, entry)
+    ]
+    try:
+        sizes = _sizes(folder, [*manifest.files, *manifest.empty])
+        for key, entry in manifest.files.items():
+            if sizes[key] is None:
+                raise StoreError(f"the store {folder} has lost its file {key}; {REMEDY}")
+            if sizes[key] != entry.size:
+                raise StoreError(f"the file {key} of the store {folder} is damaged; {REMEDY}")
+        for key, digest in _digests(folder, read):
+            if digest != manifest.files[key].sha256:
+                raise StoreError(f"the file {key} of the store {folder} is damaged; {REMEDY}")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error.strerror or error}") from None
     for key in manifest.empty:
-        if (folder / key).exists():
+        if sizes[key] is not None:
             raise StoreError(f"the store {folder} was changed since it was made: {key} was empty")
+
+
+def _sizes(folder: Location, keys: list[str]) -> dict[str, int | None]:
+    """Sizes of files in bytes, None for one that is not there."""
+    if isinstance(folder, RemotePath):
+        return folder.sizes(keys)
+    sizes: dict[str, int | None] = {}
+    for key in keys:
+        try:
+            sizes[key] = (folder / key).stat().st_size
+        except FileNotFoundError:
+            sizes[key] = None
+    return sizes
+
+
+def _digests(folder: Location, keys: list[str]) -> Iterator[tuple[str, str]]:
+    """Checksums of files, a few at once where each takes its time to come."""
+    if isinstance(folder, Path):
+        for key in keys:
+            yield key, sha256(folder / key)
+        return
+    for start in range(0, len(keys), _AT_ONCE):
+        for key, content in folder.contents(keys[start : start + _AT_ONCE]).items():
+            yield key, hashlib.sha256(content).hexdigest()
 
 
 def is_read_at_once(key: str, entry: Entry) -> bool:
@@ -108,7 +148,7 @@ def is_read_at_once(key: str, entry: Entry) -> bool:
     return entry.size <= _SMALL and not key.startswith(f"{names.DATA}/c/")
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Location) -> str:
     """Checksum of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -1,7 +1,10 @@
-"""Reading a record block by block."""
+"""Reading a record block by block, each block piece by piece."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,24 +14,38 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.store.layout import Cut
 
+# What is read at once, in bytes of float32, where the chunks of the source are no larger.
+PIECE = 8 * 2**20
+_ITEM = 4
+
 
 class ReadError(DataError):
     """The source failed while its values were read."""
 
 
+@dataclass(frozen=True)
 class Block:
-    """A part of the record that is read at once: steps `start … stop - 1` of some sequences."""
+    """A part of the record that is written at once: steps `start … stop - 1` of some sequences."""
 
-    def __init__(self, start: int, stop: int, sequences: slice | None) -> None:
-        self.start = start
-        self.stop = stop
-        self.sequences = sequences
+    start: int
+    stop: int
+    sequences: slice | None = None
 
     @property
     def index(self) -> tuple[slice, ...]:
         """Where the block lies in ``data``."""
         steps = slice(self.start, self.stop)
         return (steps,) if self.sequences is None else (self.sequences, steps)
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other blocks of a record."""
+        return "-".join(str(part.start) for part in self.index)
+
+    @property
+    def frames(self) -> int:
+        """How many frames the block has: steps, in each sequence."""
+        return prod(part.stop - part.start for part in self.index)
 
 
 @contextmanager
@@ -42,15 +59,9 @@ def reading() -> Iterator[None]:
 
 
 def blocks(dataset: xr.Dataset, cut: Cut | None = None) -> Iterator[Block]:
-    """The parts in which a dataset is read: whole shards, and whole chunks of its source."""
+    """The parts in which a dataset is written: whole shards, in the order of the record."""
     cut = cut or Cut.of(dataset.sizes)
-    data = dataset[names.DATA]
-    n = dataset.sizes[names.TIME]
-    steps = cut.shards[names.TIME]
-    if data.chunks is not None:
-        # a source chunk is read whole, so a block that is smaller would read it again
-        longest = max(data.chunksizes[names.TIME])
-        steps = -(-longest // steps) * steps
+    n, steps = dataset.sizes[names.TIME], cut.shards[names.TIME]
     groups: list[slice | None] = [None]
     if names.SEQUENCE in dataset.dims:
         size, width = dataset.sizes[names.SEQUENCE], cut.shards[names.SEQUENCE]
@@ -60,16 +71,35 @@ def blocks(dataset: xr.Dataset, cut: Cut | None = None) -> Iterator[Block]:
             yield Block(start, min(start + steps, n), sequences)
 
 
-def read_block(dataset: xr.Dataset, block: Block) -> NDArray[np.float32]:
-    """The values of a block, not to be changed: they may be the source's own.
+def pieces(values: Any, size: int = PIECE) -> Iterator[NDArray[np.float32]]:
+    """The rows of an array one after the other, as many at once as have about `size` bytes.
 
-    ReadError if the source fails.
+    `values` is of numpy, of dask, or a variable of xarray. The chunks of dask along the first
+    dimension are read whole, so that none is read twice; one that is larger than `size` is given
+    in one piece. They must not be changed: they may be the source's own. ReadError if it fails.
     """
-    data = dataset[names.DATA]
-    selected = data.isel({names.TIME: slice(block.start, block.stop)})
-    if block.sequences is not None:
-        selected = selected.isel({names.SEQUENCE: block.sequences})
-    with reading():
-        if selected.chunks is None:
-            return np.asarray(selected.values, dtype=np.float32)
-        return np.asarray(selected.data.compute(), dtype=np.float32)
+    most = max(1, size // max(1, _ITEM * prod(values.shape[1:])))
+    chunks = getattr(values, "chunks", None)
+    rows = (1,) * values.shape[0] if chunks is None else chunks[0]
+    begin = 0
+    for end in _ends(rows, most):
+        with reading():
+            part = values[begin:end]
+            part = getattr(part, "data" if chunks is not None else "values", part)
+            if chunks is not None:
+                part = part.compute(scheduler="synchronous")
+            part = np.asarray(part, dtype=np.float32)
+        yield part
+        begin = end
+
+
+def _ends(sizes: tuple[int, ...], most: int) -> Iterator[int]:
+    """Where to cut runs of whole chunks that have at most so many rows, or are a single one."""
+    begin = end = 0
+    for size in sizes:
+        if end > begin and end + size - begin > most:
+            yield end
+            begin = end
+        end += size
+    if end > begin:
+        yield end

@@ -5,6 +5,8 @@ The tensor layout, in memory as on disk, is a dataset with
 - ``data([sequence,] time, channel, y, x)`` float32, missing is NaN;
 - ``absent(time)`` int8, 1 where the source has no such time;
 - ``valid_cells([sequence,] time, channel)`` int32, how many cells are not missing;
+- ``missing(channel, y, x)`` int32, at how many times (of all sequences) that are not absent the
+  cell has no value;
 - ``time``, ``channel`` (the names), and the source's own spatial coordinates, cell bounds, grid
   mapping and time bounds, under the source's names on the dimensions ``y`` and ``x``;
 - the attribute ``stforecast``: a :class:`StoreMeta` as JSON text.
@@ -85,6 +87,14 @@ class GenerationMeta(_Meta):
     )
 
 
+class CountsMeta(_Meta):
+    """What was counted of each channel and cannot be told from the arrays, in their order."""
+
+    infinite: list[int] = Field(description="infinite values, which are kept as missing")
+    minimum: list[float | None] = Field(description="None where there is no value")
+    maximum: list[float | None]
+
+
 class StoreMeta(_Meta):
     """A store as a whole. JSON in the attribute ``stforecast`` of the group."""
 
@@ -125,7 +135,15 @@ class StoreMeta(_Meta):
     done: dict[str, str] = Field(
         default_factory=dict, description="what was done to the values, in words"
     )
+    options: dict[str, Any] | None = Field(
+        None, description="the options that files were read with, which hold for those added later"
+    )
+    history: dict[str, Any] | None = Field(
+        None, description="the parts of the findings that cannot be told from the arrays"
+    )
+    counts: CountsMeta | None = None
     created: str | None = None
+    updated: str | None = Field(None, description="when times were last added")
     stforecast_version: str | None = None
 
     @classmethod

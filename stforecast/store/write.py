@@ -1,7 +1,12 @@
 """Writing a store: block by block, beside the old one, then swapped in."""
 
+import hashlib
+import json
+import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +18,25 @@ from numpy.typing import NDArray
 from zarr.errors import ZarrUserWarning
 
 from stforecast import names
-from stforecast.errors import StoreError
+from stforecast._version import __version__
+from stforecast.errors import StForecastError, StoreError
+from stforecast.options import StorageOptions
+from stforecast.store.block import BlockDone
 from stforecast.store.commit import check_target, replaced
+from stforecast.store.counts import Counts
+from stforecast.store.journal import Journal
 from stforecast.store.layout import Cut, encodings
-from stforecast.store.manifest import write_manifest
+from stforecast.store.manifest import Entry, write_manifest
 from stforecast.store.open import is_store
-from stforecast.store.reading import Block, blocks, read_block
-from stforecast.store.schema import StoreMeta, plain
+from stforecast.store.reading import ReadError, blocks
+from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
+from stforecast.store.work import do_blocks
 from stforecast.timeaxis import TimeAxis
 
 Progress = Callable[[int, int], None]
-# Shown each block as it is read, what it covers and its values; gives the values to write.
-Inspect = Callable[[Block, NDArray[np.float32]], NDArray[np.float32]]
+# Gives the final description, from the first one and what was counted.
+Describe = Callable[[StoreMeta, Counts], StoreMeta]
 WHAT = "a tensor store"
 
 
@@ -35,46 +46,56 @@ def write_store(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-    inspect: Inspect | None = None,
-    describe: Callable[[StoreMeta], StoreMeta] | None = None,
+    describe: Describe | None = None,
+    storage: StorageOptions | None = None,
+    made_of: Any = None,
 ) -> None:
     """Write a dataset in the tensor layout as a store, whole or not at all.
 
     Lazy data is read block by block, each once, so memory stays flat. `progress` is told how many
-    steps of how many are written; `inspect` sees each block and gives what is written of it;
-    `describe` gives the final description when all are. StoreError if a store is in the way and
-    not to be overwritten, or if it cannot be written; DataError if the data cannot be read. In
-    either case what was at `path` stays.
+    steps of how many are written; `describe` gives the final description when all are, and sees
+    what was counted, absent times left out. `made_of` is all that the values depend on (files,
+    options), as JSON: where it is given, a write that is cut off or fails leaves the blocks that
+    are written beside `path`, and the next one of the same goes on from them. StoreError if a
+    store is in the way and not to be overwritten, or if it cannot be written; DataError if the
+    data cannot be read. In either case what was at `path` stays.
     """
-    path = Path(path)
+    path, storage = Path(path), storage or StorageOptions()
     store = TensorStore(dataset)
-    with replaced(path, what=WHAT, overwrite=overwrite, ours=is_store) as folder:
-        cut = Cut.of(dataset.sizes)
-        _create(store, folder, cut)
-        group = zarr.open_group(folder, mode="r+", use_consolidated=False)
-        counts = np.zeros(_count_shape(store), np.int32)
-        lead = names.SEQUENCE in dataset.dims
-        done, total = 0, store.shape[0] * store.n_sequences
-        target: Any = group[names.DATA]
-        for block in blocks(dataset, cut):
-            values = read_block(dataset, block)
-            if inspect is not None:
-                values = inspect(block, values)
-            counts[block.index] = np.isfinite(values).sum(axis=(-2, -1), dtype=np.int32)
-            target[block.index] = values
-            done += values.shape[0] * (values.shape[1] if lead else 1)
-            if progress is not None:
-                progress(done, total)
-        valid: Any = group[names.VALID_CELLS]
-        valid[...] = counts
-        meta = store.meta if describe is None else describe(store.meta)
-        group.attrs[names.META_ATTRIBUTE] = meta.to_json()
-        with warnings.catch_warnings():
-            # xarray, which is what reads the store, looks for consolidated metadata first
-            warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
-            zarr.consolidate_metadata(folder)
-        write_manifest(folder)
-        _verify(folder, counts, store.axis, path)
+    cut = Cut.of(dataset.sizes, storage)
+    mark = None if made_of is None else _fingerprint(dataset, cut, storage, made_of)
+
+    def resume(folder: Path) -> bool:
+        return mark is not None and Journal.fits(folder, mark)
+
+    with (
+        replaced(path, what=WHAT, overwrite=overwrite, ours=is_store, resume=resume) as folder,
+        ThreadPoolExecutor(1, thread_name_prefix="sync") as background,
+    ):
+        journal = Journal(folder, mark)
+        try:
+            record = list(blocks(dataset, cut))
+            kept = journal.resume(record, dataset[names.DATA].shape)
+            create_arrays(store, folder, cut, storage)
+            written = _Written(store, progress)
+            for done in kept:
+                written.add(done)
+            known = {done.block.name for done in kept}
+            remaining = [block for block in record if block.name not in known]
+            for done in do_blocks(dataset, folder, remaining, storage.memory_limit):
+                journal.add(done)
+                background.submit(_to_disk, folder, list(done.files))
+                written.add(done)
+            counts = written.counts.without(int((~store.present).sum()) * store.n_sequences)
+            meta = store.meta if describe is None else describe(store.meta, counts)
+            finish_store(folder, meta, written.valid, counts.missing, written.files)
+            verify_store(folder, written.valid, store.axis, path)
+        except StForecastError as error:
+            if not isinstance(error, ReadError):  # it would come again
+                journal.forget()
+            raise
+        background.shutdown(wait=True)
+        journal.forget()
 
 
 def check_store_target(path: str | Path, *, overwrite: bool) -> None:
@@ -82,16 +103,60 @@ def check_store_target(path: str | Path, *, overwrite: bool) -> None:
     check_target(Path(path), what=WHAT, overwrite=overwrite, ours=is_store)
 
 
+class _Written:
+    """What is written so far, put together from blocks in any order."""
+
+    def __init__(self, store: TensorStore, progress: Progress | None) -> None:
+        self.valid = np.zeros(_count_shape(store), np.int32)
+        self.counts = Counts.of_none(store.dataset[names.DATA].shape[-3:])
+        self.files: dict[str, Entry] = {}
+        self._progress = progress
+        self._done, self._total = 0, store.shape[0] * store.n_sequences
+
+    def add(self, done: BlockDone) -> None:
+        self.valid[done.block.index] = done.valid
+        self.counts.merge(done.counts)
+        self.files |= done.files
+        self._done += done.block.frames
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _fingerprint(dataset: xr.Dataset, cut: Cut, storage: StorageOptions, made_of: Any) -> str:
+    """Stands for all that the shards of a store depend on."""
+    parts = {
+        "made_of": made_of,
+        "version": __version__,
+        "schema": SCHEMA_VERSION,
+        "shape": dataset[names.DATA].shape,
+        "channels": dataset[names.CHANNEL].values.tolist(),
+        "cut": [dict(cut.chunks), dict(cut.shards)],
+        "storage": storage.model_dump(exclude={"memory_limit"}),
+    }
+    return hashlib.sha256(json.dumps(plain(parts), sort_keys=True).encode()).hexdigest()
+
+
+def _to_disk(folder: Path, keys: list[str]) -> None:
+    """Put finished files on the disk while others are made; the swap would else wait for it."""
+    for key in keys:
+        with suppress(OSError):
+            descriptor = os.open(folder / key, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
 def _count_shape(store: TensorStore) -> tuple[int, ...]:
     lead = (store.n_sequences,) if store.meta.sequence_name is not None else ()
     return (*lead, store.shape[0], store.shape[1])
 
 
-def _create(store: TensorStore, folder: Path, cut: Cut) -> None:
-    """Write the metadata of all arrays, and all of them but the data."""
-    dataset = store.dataset.drop_vars(names.VALID_CELLS, errors="ignore")
+def create_arrays(store: TensorStore, folder: Path, cut: Cut, storage: StorageOptions) -> None:
+    """Write the metadata of all arrays, and all of them but the data; shards there may be stay."""
+    dataset = store.dataset.drop_vars([names.VALID_CELLS, names.MISSING], errors="ignore")
     data = dataset[names.DATA]
-    lead = data.dims[:-2]
+    lead, field = data.dims[:-2], data.dims[-3:]
     attrs = {"long_name": "record, one channel per variable"}
     if store.grid.grid_mapping is not None:
         attrs["grid_mapping"] = store.grid.grid_mapping
@@ -103,6 +168,11 @@ def _create(store: TensorStore, folder: Path, cut: Cut) -> None:
                 lead,
                 np.zeros(_count_shape(store), np.int32),
                 {"long_name": "number of cells that are not missing"},
+            ),
+            names.MISSING: (
+                field,
+                np.zeros(data.shape[-3:], np.int32),
+                {"long_name": "number of times, those absent left out, without a value"},
             ),
         }
     )
@@ -120,18 +190,56 @@ def _create(store: TensorStore, folder: Path, cut: Cut) -> None:
     clean = xr.Dataset(
         {name: variables[name] for name in dataset.data_vars}, coords=coords, attrs=dataset.attrs
     )
+    made = folder / ".arrays"
     clean.to_zarr(
-        folder,
+        made,
         mode="w",
         zarr_format=3,
         consolidated=False,
         compute=False,
-        encoding=encodings(clean, cut, store.axis),
+        encoding=encodings(clean, cut, store.axis, storage),
     )
+    for file in [path for path in made.rglob("*") if path.is_file()]:
+        target = folder / file.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, target)
+    _remove_folders(made)
 
 
-def _verify(folder: Path, counts: NDArray[np.int32], axis: TimeAxis, path: Path) -> None:
-    """Read the store as it will be opened: its times are right, no values are without a shard."""
+def _remove_folders(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir()
+    folder.rmdir()
+
+
+def finish_store(
+    folder: Path,
+    meta: StoreMeta,
+    valid: NDArray[np.int32],
+    missing: NDArray[np.int32],
+    files: dict[str, Entry],
+) -> None:
+    """Write what is known when all blocks are written: description, counts, manifest.
+
+    `valid` are the cells with a value, ``([sequence,] time, channel)``, `missing` the times without
+    one, ``(channel, y, x)``; `files` are those whose checksums are known already.
+    """
+    group: Any = zarr.open_group(folder, mode="r+", use_consolidated=False)
+    group[names.VALID_CELLS][...] = valid
+    group[names.MISSING][...] = missing
+    group.attrs[names.META_ATTRIBUTE] = meta.to_json()
+    with warnings.catch_warnings():
+        # xarray, which is what reads the store, looks for consolidated metadata first
+        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
+        zarr.consolidate_metadata(folder)
+    write_manifest(folder, known=files)
+
+
+def verify_store(folder: Path, counts: NDArray[np.int32], axis: TimeAxis, path: Path) -> None:
+    """Read the store as it will be opened: its times are right, no values are without a shard.
+
+    `counts` are the valid cells. StoreError, which names `path`, if it is not so.
+    """
     written = TensorStore.open(folder)
     if not np.array_equal(written.axis.times(), axis.times()):
         raise StoreError(f"the times of {path} do not read back as they were written")
