@@ -5,8 +5,17 @@ Nothing here is needed on one machine: without a cluster :func:`current_client` 
 numbers; stores and models are opened where the work is done, so that all must see the same files.
 """
 
-from stforecast.cluster.spread import spread
-from stforecast.cluster.start import current_client, require_shared, running
+from stforecast.cluster.spread import Ahead, room_of, spread
+from stforecast.cluster.start import current_client, here, require_shared, running
 from stforecast.cluster.worker import once
 
-__all__ = ["current_client", "once", "require_shared", "running", "spread"]
+__all__ = [
+    "Ahead",
+    "current_client",
+    "here",
+    "once",
+    "require_shared",
+    "room_of",
+    "running",
+    "spread",
+]

@@ -82,6 +82,23 @@ def running(cluster: ClusterOptions | str | None = None) -> "Iterator[Client | N
         yield client
 
 
+def here() -> contextlib.AbstractContextManager[Any]:
+    """While it lasts dask computes in this process, also where it has a client of the user's own.
+
+    For what cannot be sent: arrays whose blocks are themselves spread over a cluster.
+    """
+    if "distributed" not in sys.modules:
+        return contextlib.nullcontext()
+    import dask
+    from distributed import Client
+
+    try:
+        Client.current()
+    except ValueError:
+        return contextlib.nullcontext()
+    return dask.config.set(scheduler="threads")
+
+
 def require_shared(client: "Client", path: str | Path) -> None:
     """ClusterError where a worker does not see a file or folder of this machine."""
     if "://" in str(path):

@@ -28,10 +28,10 @@ def dask_setup(worker: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def do(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Do a block of work in this thread alone."""
+def do(work: Callable[..., Any], arguments: tuple[Any, ...], *common: Any) -> Any:
+    """Do a block of work in this thread alone; what is common to all blocks goes first."""
     with _alone():
-        return work(*arguments)
+        return work(*common, *arguments)
 
 
 class _Guard:

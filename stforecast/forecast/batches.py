@@ -1,7 +1,7 @@
 """Forecasts of many samples, batch by batch."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +34,8 @@ class Batches:
         members: how many forecasts of each sample, where the model is told noise.
         seed: of the noise, which else hangs on the sample's times alone.
         progress: told how many forecasts of how many are made.
+        held: bytes of the largest record to hold in memory, where most of it is read more than
+            once; by default as much as :class:`Frames` takes.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Batches:
         batch_size: int | None = None,
         precision: str = "float32",
         progress: Callable[[int, int], None] | None = None,
+        held: int | None = None,
     ) -> None:
         self.model = model
         self.store = store
@@ -60,11 +63,12 @@ class Batches:
         self._samples = samples
         self._done = 0
         self._one_at_a_time = threading.Lock()
+        self._telling = threading.Lock()
         # a record of which most is read is read once
         spec = model.spec
         read = spec.history + len(spec.lags) * (spec.history + spec.horizon)
         much = samples * read > store.n_sequences * store.shape[0]
-        self._frames = Frames(store, cache_bytes=None if much else 0)
+        self._frames = Frames(store, cache_bytes=held if much else 0)
         self._covariates = CovariateSet.of(spec, store, model.given, trained=True)
         self._surroundings = Surroundings(
             spec, self._frames, self._covariates, model.card.channels, model.climatology
@@ -76,29 +80,58 @@ class Batches:
         Blocks that are asked for at the same time are made one after the other. RunError where the
         device's memory ends.
         """
+        return self.gathered(
+            sequences, inits, (self.of(*batch) for batch in self.batches(sequences, inits))
+        )
+
+    def batches(
+        self, sequences: Sequence[int] | None, inits: Positions
+    ) -> list[tuple[Positions, range]]:
+        """Samples (B, 2) of sequence and initial time, and which members, of each batch."""
         chosen = [0] if sequences is None else list(sequences)
         samples = np.array(
             [(sequence, init) for sequence in chosen for init in inits.tolist()], np.int64
         ).reshape(-1, 2)
         count = self.members or 1
-        made = np.empty((len(samples), count, self.steps, *self.store.shape[1:]), np.float32)
         together = max(1, self._batch_size // count)
+        return [
+            (samples[start : start + together], range(first, min(first + self._batch_size, count)))
+            for start in range(0, len(samples), together)
+            for first in range(0, count, self._batch_size)
+        ]
+
+    def of(self, samples: Positions, members: range) -> NDArray[np.float32]:
+        """Forecasts (B, M, L, C, H, W) of a batch; RunError where the device's memory ends."""
         with self._one_at_a_time:
-            for start in range(0, len(samples), together):
-                part = samples[start : start + together]
-                for first in range(0, count, self._batch_size):
-                    members = range(first, min(first + self._batch_size, count))
-                    made[start : start + len(part), first : members.stop] = self._batch(
-                        part, members
-                    )
-                self._done = min(self._done + len(part), self._samples)
-                if self._progress is not None:
-                    self._progress(self._done, self._samples)
+            return self._batch(samples, members)
+
+    def gathered(
+        self,
+        sequences: Sequence[int] | None,
+        inits: Positions,
+        found: Iterable[NDArray[np.float32]],
+    ) -> NDArray[np.float32]:
+        """What :meth:`of` gave of all batches, as forecasts (I, L[, M][, S], C, H, W)."""
+        beside = 1 if sequences is None else len(sequences)
+        count = self.members or 1
+        made = np.empty((beside * len(inits), count, self.steps, *self.store.shape[1:]), np.float32)
+        start = 0
+        for (samples, members), part in zip(self.batches(sequences, inits), found, strict=True):
+            made[start : start + len(samples), members.start : members.stop] = part
+            if members.stop == count:
+                start += len(samples)
+                self._tell(len(samples))
         # (S, I, M, L, C, H, W)
-        shaped = made.reshape(len(chosen), len(inits), *made.shape[1:])
+        shaped = made.reshape(beside, len(inits), *made.shape[1:])
         shaped = shaped.transpose(1, 3, 2, 0, 4, 5, 6)
         shaped = shaped[:, :, :, 0] if sequences is None else shaped
         return shaped[:, :, 0] if self.members is None else shaped
+
+    def _tell(self, samples: int) -> None:
+        with self._telling:
+            self._done = min(self._done + samples, self._samples)
+            if self._progress is not None:
+                self._progress(self._done, self._samples)
 
     def require(self, inits: Positions) -> None:
         """DataError where a covariate ends before the forecasts do."""

@@ -12,20 +12,30 @@ from numpy.typing import NDArray
 _BLOCK = 32 * 2**20
 
 Positions = NDArray[np.int64]
+Block = tuple[Sequence[int] | None, Positions]
 Make = Callable[[Sequence[int] | None, Positions], NDArray[np.float32]]
 
 
-def lazily(
-    make: Make,
-    sequences: Sequence[int] | None,
-    inits: Positions,
-    before: tuple[int, ...],
-    after: tuple[int, ...],
-) -> Any:
-    """What ``make(sequences, inits)`` gives, (I, *before[, S], *after), as a dask array.
+def blocks_of(sequences: Sequence[int] | None, inits: Positions, size: int) -> list[list[Block]]:
+    """Sequences and initial times of blocks, of which each field takes ``size`` bytes.
 
-    Blocks are of initial times, or of sequences, where one initial time is too much.
+    Rows of blocks are of initial times; in a row they are of sequences, where one initial time is
+    too much.
     """
+    count = 1 if sequences is None else len(sequences)
+    of_one = size * count
+    if of_one <= _BLOCK or sequences is None:
+        step = max(1, _BLOCK // of_one)
+        return [[(sequences, part)] for part in np.split(inits, range(step, len(inits), step))]
+    step = max(1, _BLOCK // size)
+    groups = [sequences[first : first + step] for first in range(0, count, step)]
+    return [[(group, init) for group in groups] for init in np.split(inits, len(inits))]
+
+
+def lazily(
+    make: Make, rows: list[list[Block]], before: tuple[int, ...], after: tuple[int, ...]
+) -> Any:
+    """What ``make`` gives of blocks, (I, *before[, S], *after), as a dask array."""
 
     def block(chosen: Sequence[int] | None, part: Positions) -> Any:
         beside = () if chosen is None else (len(chosen),)
@@ -33,17 +43,9 @@ def lazily(
         made = dask.delayed(make, pure=False, traverse=False)(chosen, part)
         return dask.array.from_delayed(made, (len(part), *before, *beside, *after), np.float32)
 
-    count = 1 if sequences is None else len(sequences)
-    of_one = 4 * count * int(np.prod((*before, *after)))
-    if of_one <= _BLOCK or sequences is None:
-        step = max(1, _BLOCK // of_one)
-        parts = np.split(inits, range(step, len(inits), step))
-        return dask.array.concatenate([block(sequences, part) for part in parts])
-    step = max(1, _BLOCK // (of_one // count))
-    groups = [sequences[first : first + step] for first in range(0, count, step)]
     axis = 1 + len(before)
-    rows = [
-        dask.array.concatenate([block(group, init) for group in groups], axis=axis)
-        for init in np.split(inits, len(inits))
+    joined = [
+        parts[0] if len(parts) == 1 else dask.array.concatenate(parts, axis=axis)
+        for parts in ([block(*one) for one in row] for row in rows)
     ]
-    return dask.array.concatenate(rows)
+    return dask.array.concatenate(joined)

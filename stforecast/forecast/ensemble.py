@@ -24,16 +24,23 @@ class Ensemble:
     Args:
         models: they forecast the same variables on the same grid, as many steps.
         folders: where they were loaded from, if they were.
+        device: that was asked for when they were.
 
     Raises:
         RunError: they do not go together; says why.
     """
 
-    def __init__(self, models: Sequence[TrainedModel], folders: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        models: Sequence[TrainedModel],
+        folders: Sequence[Path] = (),
+        device: Device = "auto",
+    ) -> None:
         if not models:
             raise ConfigError("an ensemble needs a run; name one")
         self.models = tuple(models)
         self.folders = tuple(folders)
+        self.device: Device = device
         for other in self.models[1:]:
             _check_alike(self.models[0], other)
 
@@ -46,7 +53,8 @@ class Ensemble:
         self, given: Sequence[Given] = (), covariates: Sequence[CovariateOptions] = ()
     ) -> "Ensemble":
         """The same, told more: :meth:`TrainedModel.told` of each run that takes it."""
-        return Ensemble([model.told(given, covariates) for model in self.models], self.folders)
+        told = [model.told(given, covariates) for model in self.models]
+        return Ensemble(told, self.folders, self.device)
 
     @property
     def card(self) -> RunCard:
@@ -128,7 +136,7 @@ def load_ensemble(folders: Sequence[str | Path], device: Device = "auto") -> Ens
     for number, path in enumerate(resolved):
         if path in resolved[:number]:
             raise ConfigError(f"the run in {paths[number]} is named twice; name it once")
-    return Ensemble([load_trained(path, device) for path in paths], paths)
+    return Ensemble([load_trained(path, device) for path in paths], paths, device)
 
 
 def _identity(card: RunCard) -> dict[str, Any]:

@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.forecast.batches import Batches
+from stforecast.forecast.blocks import Block
 from stforecast.forecast.ensemble import Ensemble
+from stforecast.forecast.spreading import Recipe, Spread
 from stforecast.forecast.trained import Precision
 from stforecast.store import TensorStore
 from stforecast.windows.covariates.sky import sky_of
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from stforecast.forecast.calibration import Calibration
 
 Floats = NDArray[np.float32]
@@ -31,6 +35,7 @@ class Members:
         spread: whether members are drawn apart, or together, as far as past errors say.
         calibration: the past errors, for interval and spread.
         progress: told how many forecasts of how many are made.
+        client: a cluster to make them on, after :meth:`begin`; see :func:`can_spread`.
     """
 
     def __init__(
@@ -48,17 +53,23 @@ class Members:
         batch_size: int | None = None,
         precision: Precision = "auto",
         progress: Callable[[int, int], None] | None = None,
+        client: "Client | None" = None,
     ) -> None:
         self.layers = (ensemble.total(members) or 1) + (0 if interval is None else 2)
         self._interval = interval
         self._spread = spread
         self._calibration = calibration
-        runs = len(ensemble.models)
+        done = [0] * len(ensemble.models)
 
         def told(number: int) -> Callable[[int, int], None] | None:
             if progress is None:
                 return None
-            return lambda done, total: progress(number * total + done, runs * total)
+
+            def tell(made: int, total: int) -> None:
+                done[number] = made
+                progress(sum(done), len(done) * total)
+
+            return tell
 
         self._batches = [
             Batches(
@@ -71,14 +82,26 @@ class Members:
                 batch_size=batch_size,
                 precision=model.precision(precision),
                 progress=told(number),
+                held=None if client is None else 0,
             )
             for number, (model, share) in enumerate(
                 zip(ensemble.models, ensemble.share(members), strict=True)
             )
         ]
-
+        self._client = client
+        self._remote: Spread | None = None
+        self._recipe = None
+        if client is not None:
+            self._recipe = Recipe.of(
+                ensemble, store, self._batches, samples=samples, seed=seed, batch_size=batch_size
+            )
         self._sky = sky_of(store, ensemble.card.channels)
         self._daylight = np.array([channel.daylight for channel in ensemble.card.channels])
+
+    def begin(self, blocks: Sequence[Block]) -> None:
+        """Make what will be asked for on the cluster, in this order, if there is one."""
+        if self._client is not None and self._recipe is not None:
+            self._remote = Spread(self._client, self._recipe, self._batches, blocks)
 
     def require(self, inits: Positions) -> None:
         """DataError where a covariate ends before the forecasts do."""
@@ -90,7 +113,10 @@ class Members:
 
         With an interval its lower and upper bounds follow them: (I, L, M + 2[, S], C, H, W).
         """
-        parts = [batches(sequences, inits) for batches in self._batches]
+        if self._remote is not None:
+            parts = self._remote(sequences, inits)
+        else:
+            parts = [batches(sequences, inits) for batches in self._batches]
         parts = [
             part if batches.members is not None else part[:, :, None]
             for part, batches in zip(parts, self._batches, strict=True)

@@ -9,15 +9,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from stforecast import names
+from stforecast import cluster, names
 from stforecast._version import __version__
 from stforecast.errors import ConfigError, RunError, StForecastWarning
-from stforecast.forecast.blocks import lazily
+from stforecast.forecast.blocks import blocks_of, lazily
 from stforecast.forecast.calibration import Calibration, has_calibration, read_calibration
 from stforecast.forecast.conformal import check_coverage
 from stforecast.forecast.ensemble import Ensemble
 from stforecast.forecast.initial import check_init_positions
 from stforecast.forecast.members import Members
+from stforecast.forecast.spreading import can_spread
 from stforecast.forecast.trained import Precision, TrainedModel
 from stforecast.models.registry import paper, variant_name
 from stforecast.product import build_product
@@ -48,6 +49,9 @@ def predict(
     lazy_above: int | None = None,
 ) -> xr.Dataset:
     """Forecasts of a run, or of several together, from a record, whose future they never read.
+
+    Where there is a dask cluster (:func:`stforecast.cluster.current_client`) its workers make them,
+    of runs and a store that lie in files.
 
     Args:
         model: the run, see :func:`stforecast.forecast.load_trained`, or the runs, see
@@ -100,6 +104,7 @@ def predict(
         raise ConfigError("one forecast has no spread to calibrate; name several runs, or members")
     drawn_apart = total is not None and spread != "raw" and calibration is not None
     count = len(chosen) * len(inits)
+    client = cluster.current_client() if can_spread(runs, store) else None
     made = Members(
         runs,
         store,
@@ -113,17 +118,19 @@ def predict(
         batch_size=batch_size,
         precision=precision,
         progress=progress,
+        client=client,
     )
     made.require(inits)
     fields = store.shape[1:]
-    held = (
-        lazy_above is None or 4 * count * steps * made.layers * int(np.prod(fields)) <= lazy_above
-    )
-    values: Any = (
-        made(of_sequences, inits)
-        if held
-        else lazily(made, of_sequences, inits, (steps, made.layers), fields)
-    )
+    size = 4 * steps * made.layers * int(np.prod(fields))
+    values: Any
+    if lazy_above is None or count * size <= lazy_above:
+        made.begin([(of_sequences, inits)])
+        values = made(of_sequences, inits)
+    else:
+        rows = blocks_of(of_sequences, inits, size)
+        made.begin([block for row in rows for block in row])
+        values = lazily(made, rows, (steps, made.layers), fields)
     attrs = provenance(runs, precision)
     if total is not None:
         attrs |= {"stforecast_members": total, "stforecast_members_seed": seed}

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from stforecast import names
+from stforecast import cluster, names
 from stforecast.errors import DataError, StForecastError
 from stforecast.files import written_whole
 from stforecast.product.build import with_encodings
@@ -49,6 +49,12 @@ def write_product(
     """
     path = check_output(path, overwrite=overwrite)
     prepared = with_encodings((along_time(product) if layout == "time" else product).copy())
+    with cluster.here():
+        _write(prepared, path)
+    return path
+
+
+def _write(prepared: xr.Dataset, path: Path) -> None:
     if path.suffix.lower() == _ZARR:
         with replaced(path, what="the forecast", overwrite=True, ours=_is_zarr) as folder:
             _write_zarr(prepared, folder)
@@ -56,7 +62,6 @@ def write_product(
         _chunk_by_fields(prepared)
         with written_whole(path, "the forecast") as beside:
             prepared.to_netcdf(beside, engine="netcdf4", format="NETCDF4")
-    return path
 
 
 def check_output(path: str | Path, *, overwrite: bool = False) -> Path:

@@ -231,9 +231,7 @@ def test_versions():
         return {"client": told(), "scheduler": told(), "workers": {"tcp://a": told(**packages)}}
 
     _check_versions(found(python="3.11.2.final.0"), "it")
-    with pytest.raises(
-        ClusterError, match=r"the worker at tcp://a of it has python 3\.12"
-    ):
+    with pytest.raises(ClusterError, match=r"the worker at tcp://a of it has python 3\.12"):
         _check_versions(found(python="3.12.1.final.0"), "it")
     with pytest.raises(ClusterError, match="has no stforecast, and this process has 1; install"):
         _check_versions(found(stforecast=None), "it")
