@@ -60,7 +60,7 @@ def clone(folder: Path, copy: Path) -> None:
         copy,
         symlinks=True,
         ignore=shutil.ignore_patterns(".*.partial-*"),
-        copy_function=_link,
+        copy_function=link,
     )
 
 
@@ -158,7 +158,8 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 
-def _link(source: str, copy: str) -> None:
+def link(source: str | Path, copy: str | Path) -> None:
+    """The same file under another name, or a copy of it where the file system has no links."""
     try:
         os.link(source, copy, follow_symlinks=False)
     except OSError:  # another file system's ways, or a limit on links
