@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -93,6 +93,9 @@ class Covariates:
         return Covariates(**moved)
 
 
+# History, covariates, target and where it is known, as a system sees them in training.
+Sample = tuple[Tensor, Covariates | None, Tensor, Tensor]
+
 # Lets torch.export and torch.compile take apart the arguments of a model.
 torch.utils._pytree.register_dataclass(Covariates)
 
@@ -176,6 +179,13 @@ class Forecaster(nn.Module):
         """
         return TrainingForward(self(history, covariates), target)
 
+    def prepare(self, samples: Iterable[Sample]) -> None:
+        """Learn before the first step what needs no steps; nothing by default.
+
+        `samples` are some of the training period's, evenly spread; they are made as they are asked
+        for.
+        """
+
 
 def keyword_parameters(function: Any) -> dict[str, inspect.Parameter]:
     """Keyword-only parameters of a function, with their annotations evaluated."""
@@ -222,6 +232,16 @@ def known_frames(
         static = _static(covariates, shape, B, H, W)
         parts.append(static.expand(-1, shape.out_steps, -1, -1, -1))
     return torch.cat(parts, dim=2)
+
+
+def future_fields(
+    history: Tensor, covariates: Covariates | None, shape: SampleShape
+) -> Tensor | None:
+    """Future covariates of history and forecast (B, T+T', K, H, W); None if K is 0."""
+    if not shape.future_channels:
+        return None
+    B, _, _, H, W = history.shape
+    return _future(covariates or Covariates(), shape, B, H, W)
 
 
 def step_covariates(

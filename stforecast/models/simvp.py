@@ -5,7 +5,7 @@ Every switch of the paper's ablation is a setting, and so are the changes that O
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -15,6 +15,7 @@ from stforecast.errors import ConfigError
 from stforecast.models.base import (
     Covariates,
     Forecaster,
+    Sample,
     SampleShape,
     TrainingForward,
     Variants,
@@ -33,6 +34,7 @@ from stforecast.models.layers import (
     pad_to_multiple,
     read_out,
 )
+from stforecast.models.linear_path import LinearPath
 from stforecast.models.registry import register
 from stforecast.models.settings import require, require_odd, suggestion
 from stforecast.models.translators import TRANSLATORS
@@ -157,6 +159,8 @@ class SimVP(Forecaster):
     drop_path: probability of dropping one Inception branch, or one part of another translator's
         deepest block, for a whole sample.
     padding: "auto" goes round the globe where the grid does, "zeros" never.
+    linear_path: a linear regression of each cell's own inputs is solved before the training, and
+        the network learns what it leaves; not in the paper.
 
     With T' != T the skip's T frames are mixed into T' by learned weights, which begin by pairing
     the latest frames. Covariates known in advance pass through an encoder of their own; its output
@@ -182,6 +186,7 @@ class SimVP(Forecaster):
         norm: Norm = "group",
         drop_path: float = 0.0,
         padding: Literal["auto", "zeros"] = "auto",
+        linear_path: bool = False,
         **translator_settings: Any,
     ) -> None:
         super().__init__(shape)
@@ -226,6 +231,7 @@ class SimVP(Forecaster):
             **layer,
         )
         self.readout = nn.Conv2d(hid_S, shape.channels, 1)
+        self.linear = LinearPath(shape) if linear_path else None
 
     @classmethod
     def setting_parameters(cls, given: Mapping[str, Any]) -> dict[str, inspect.Parameter]:
@@ -258,7 +264,13 @@ class SimVP(Forecaster):
         y = read_out(self.readout, y)  # (B T', C, H, W)
         y = crop_from_multiple(y, self.multiple, H, W)
         forecast: Tensor = y.unflatten(0, (B, T_out))  # (B, T', C, H, W)
+        if self.linear is not None:
+            forecast = self.linear(history, covariates) + self.linear.missed * forecast
         return forecast
+
+    def prepare(self, samples: Iterable[Sample]) -> None:
+        if self.linear is not None:
+            self.linear.fit(samples)
 
     def training_forward(
         self,

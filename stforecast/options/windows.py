@@ -49,6 +49,11 @@ class WindowOptions(Options):
     scale_together: bool = Field(
         False, description="one scaling for all variables; by default each has its own"
     )
+    scale_each_window: bool = Field(
+        False,
+        description="departures are scaled by how far the window's own history and lags depart, "
+        "too, and forecasts scaled back: what was learned of mild days then holds for wild ones",
+    )
     complete_days: bool = Field(
         False,
         description="days that lack a time are left out of training and scores, as if they were "

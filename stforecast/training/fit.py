@@ -22,6 +22,7 @@ from stforecast.training.logs import Best
 from stforecast.training.losses import pointwise_loss
 from stforecast.training.module import TrainingModule
 from stforecast.training.plan import Plan
+from stforecast.training.preparation import prepared_samples
 from stforecast.training.progress import Reporter
 from stforecast.training.randomness import isolated, seed_everything, set_random_state
 from stforecast.training.recorder import Recorder
@@ -118,7 +119,10 @@ def _session(
             world_size=ranks.world_size,
         )
 
-    train = loader(plan.training_data(job.store), shuffle=True)
+    data = plan.training_data(job.store)
+    if state is None:
+        model.prepare(prepared_samples(data, module.transform, options.batch_size))
+    train = loader(data, shuffle=True)
     validator = None
     if len(plan.validation):
         validator = Validator(

@@ -107,6 +107,11 @@ def check_scaling(spec: WindowSpec, channels: Sequence[ChannelMeta]) -> None:
     """ConfigError where channels that differ are to be scaled together, or one is unknown."""
     names = [channel.name for channel in channels]
     check_variables(spec, names)
+    if spec.scale_each_window and not spec.has_departures:
+        raise ConfigError(
+            "windows.scale_each_window scales departures, and there are none; set "
+            "windows.departure, for example to last_frame"
+        )
     if spec.scale_together:
         for option, values in (
             ("departure", spec.departures(names)),

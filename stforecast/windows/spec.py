@@ -43,6 +43,8 @@ class WindowSpec:
         Which climatology departures are taken from (see :mod:`windows.climatology`).
     tells_climatology:
         Whether the model is told the climatology of each time.
+    scale_each_window:
+        Whether departures are scaled by those of the window itself (see :mod:`windows.amplitude`).
     lags:
         How many steps before each time of the window lie the further frames that the model is
         given (see :mod:`windows.lags`).
@@ -62,6 +64,7 @@ class WindowSpec:
     function: Function | Mapping[str, Function] = "none"
     climatology: ClimatologyKind = "auto"
     tells_climatology: bool = False
+    scale_each_window: bool = False
 
     def departures(self, channels: Sequence[str]) -> tuple[Departure, ...]:
         """What is subtracted from each channel."""
@@ -116,6 +119,7 @@ class WindowSpec:
             "function": _plain(self.function),
             "climatology": self.climatology,
             "tells_climatology": self.tells_climatology,
+            "scale_each_window": self.scale_each_window,
             "scale_together": self.scale_together,
             "complete_days": self.complete_days,
             "lags": list(self.lags),
@@ -150,6 +154,7 @@ class WindowSpec:
             function=parsed.function,
             climatology=parsed.climatology,
             tells_climatology=parsed.tells_climatology,
+            scale_each_window=parsed.scale_each_window,
         )
 
 
@@ -164,6 +169,7 @@ class _SpecOnCard(BaseModel):
     function: OneOrEach[Function] = "none"
     climatology: ClimatologyKind = "auto"
     tells_climatology: bool = False
+    scale_each_window: bool = False
     scale_together: bool = False
     complete_days: bool = False
     lags: list[Annotated[int, Field(ge=1)]] = []
@@ -196,6 +202,7 @@ def resolve_windows(options: WindowOptions, step: TimeStep) -> WindowSpec:
         tells_climatology=any(
             isinstance(item, ClimatologyCovariate) for item in options.covariates
         ),
+        scale_each_window=options.scale_each_window,
     )
 
 

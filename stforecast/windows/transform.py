@@ -18,6 +18,7 @@ from stforecast.card import RunCard
 from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.store import ChannelMeta
+from stforecast.windows.amplitude import amplitude
 from stforecast.windows.climatology import Climatology
 from stforecast.windows.dataset import Batch
 from stforecast.windows.scaling import each_channel, offset_and_scale
@@ -38,12 +39,16 @@ class TransformState(NamedTuple):
         without departures.
     known:
         (B, 1, C, H, W): False where the whole history of a cell is missing, and so its forecast.
+    amplitude:
+        (B, 1, C, 1, 1): by how much departures of the sample are larger than usual; None where
+        windows are not scaled one by one.
     night:
         (B, T', 1, H, W): True where variables of daylight are zero; None where there are none.
     """
 
     reference: Tensor
     known: Tensor
+    amplitude: Tensor | None = None
     night: Tensor | None = None
 
 
@@ -89,6 +94,8 @@ class Transform(nn.Module):
         The usual fields (n, C, H, W) after the functions, one for each class of times.
     tells_climatology:
         Whether the model is told them, as future channels.
+    scale_each_window:
+        Whether departures are scaled by those of the window itself, too.
     """
 
     mean: Tensor
@@ -119,9 +126,11 @@ class Transform(nn.Module):
         function: Function | Sequence[Function] = "none",
         climatology: NDArray[np.float32] | None = None,
         tells_climatology: bool = False,
+        scale_each_window: bool = False,
     ) -> None:
         super().__init__()
         channels = len(statistics.mean)
+        self.scale_each_window = scale_each_window
         self.departures = each_channel(departure, channels)
         self.functions = each_channel(function, channels)
         self.tells_climatology = tells_climatology
@@ -173,6 +182,7 @@ class Transform(nn.Module):
             spec.functions(names),
             None if climatology is None else climatology.fields,
             spec.tells_climatology,
+            spec.scale_each_window,
         )
 
     @classmethod
@@ -196,20 +206,42 @@ class Transform(nn.Module):
         """
         return self._encode(history, classes)[0]
 
-    def _encode(self, history: Tensor, classes: Tensor | None) -> tuple[Encoded, Tensor | None]:
-        """The same, and what is subtracted at all times alike (B, 1, C, H, W), if anything is."""
+    def _encode(
+        self,
+        history: Tensor,
+        classes: Tensor | None,
+        lags: Tensor | None = None,
+        lag_classes: Tensor | None = None,
+    ) -> tuple[Encoded, Tensor | None]:
+        """The same, and the lagged frames (B, G, N, C, H, W) as channels of each time, if any."""
         history = self._function(history.float())
         valid = ~torch.isnan(history)
         known = valid.any(dim=1, keepdim=True)
+        # what is subtracted at all times alike
         steady = self._steady(history, valid)
         steps = history.shape[1]
         past = None if classes is None else classes[:, :steps]
         ahead = None if classes is None else classes[:, steps:]
-        reference = self._reference(steady, past)
-        normalised = torch.where(valid, (history - reference) / self.scale, self.filling)
+        normalised = (history - self._reference(steady, past)) / self.scale
+        lagged = lagged_valid = None
+        if lags is not None:
+            lags = self._function(lags.float())
+            lagged_valid = ~torch.isnan(lags)
+            # the same for all lags of a sample
+            each = None if steady is None else steady.unsqueeze(1)
+            lagged = (lags - self._reference(each, lag_classes)) / self.scale
+        size = None
+        if self.scale_each_window:
+            size = amplitude(normalised, valid, lagged, lagged_valid, ~self.is_plain)
+            normalised = normalised / size
+            lagged = None if lagged is None else lagged / size.unsqueeze(1)
+        normalised = torch.where(valid, normalised, self.filling)
         mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
-        state = TransformState(self._reference(steady, ahead), known)
-        return Encoded(normalised, mask, state), steady
+        state = TransformState(self._reference(steady, ahead), known, size)
+        if lagged is not None:
+            assert lagged_valid is not None
+            lagged = self._as_channels(lagged, lagged_valid)
+        return Encoded(normalised, mask, state), lagged
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Covariates | None, TransformState]:
         """What a model is given: :meth:`encode`, with the mask as the last past channels.
@@ -220,17 +252,17 @@ class Transform(nn.Module):
         Noise makes the last static channels.
         """
         covariates = batch.covariates
-        (normalised, mask, state), steady = self._encode(batch.history, batch.classes)
+        (normalised, mask, state), lagged = self._encode(
+            batch.history, batch.classes, batch.lags, batch.lag_classes
+        )
         state = state._replace(night=batch.night)
         if mask is not None:
             covariates = covariates or Covariates()
             past = mask if covariates.past is None else torch.cat([covariates.past, mask], dim=2)
             covariates = replace(covariates, past=past)
-        if batch.lags is not None:
+        if lagged is not None:
             covariates = covariates or Covariates()
-            lagged = self._lagged(batch.lags, steady, batch.lag_classes)
-            future = _joined(covariates.future, lagged)
-            covariates = replace(covariates, future=future)
+            covariates = replace(covariates, future=_joined(covariates.future, lagged))
         if batch.noise is not None:
             covariates = covariates or Covariates()
             told = covariates.static
@@ -244,14 +276,9 @@ class Transform(nn.Module):
             covariates = replace(covariates, future=_joined(covariates.future, usual))
         return normalised, covariates, state
 
-    def _lagged(self, lags: Tensor, steady: Tensor | None, classes: Tensor | None) -> Tensor:
+    def _as_channels(self, lagged: Tensor, valid: Tensor) -> Tensor:
         """Lagged frames (B, G, N, C, H, W) as channels of each time, (B, N, G·(C+1), H, W)."""
-        lags = self._function(lags.float())
-        valid = ~torch.isnan(lags)
-        # what is subtracted at all times alike is the same for all lags of a sample
-        steady = None if steady is None else steady.unsqueeze(1)
-        reference = self._reference(steady, classes)
-        values = torch.where(valid, (lags - reference) / self.scale, self.filling)
+        values = torch.where(valid, lagged, self.filling)
         known = valid.all(dim=3, keepdim=True)
         channels = torch.cat([values, known.to(values.dtype)], dim=3)
         return channels.transpose(1, 2).flatten(2, 3)
@@ -263,7 +290,10 @@ class Transform(nn.Module):
         """
         target = self._function(target.float())
         mask = ~torch.isnan(target) & state.known
-        return torch.where(mask, (target - state.reference) / self.scale, 0.0), mask
+        normalised = (target - state.reference) / self.scale
+        if state.amplitude is not None:
+            normalised = normalised / state.amplitude
+        return torch.where(mask, normalised, 0.0), mask
 
     def decode(self, prediction: Tensor, state: TransformState) -> Tensor:
         """Physical float32 values of a normalised prediction (B, [M,] T', C, H, W).
@@ -271,12 +301,15 @@ class Transform(nn.Module):
         Within each channel's bounds, zero by night for those of daylight, and NaN where the whole
         history of the cell is missing.
         """
-        reference, known, night = state
+        reference, known, size, night = state
         if prediction.ndim == 6:  # members
             known = known.unsqueeze(1)
             reference = reference if reference.ndim < 5 else reference.unsqueeze(1)
+            size = None if size is None else size.unsqueeze(1)
             night = None if night is None else night.unsqueeze(1)
-        physical = self._inverse(prediction.float() * self.scale + reference)
+        departure = prediction.float() * self.scale
+        departure = departure if size is None else departure * size
+        physical = self._inverse(departure + reference)
         physical = physical.clamp(self.minimum, self.maximum)
         if night is not None:
             physical = torch.where(night & self.daylight, 0.0, physical)
