@@ -294,6 +294,17 @@ class TestManifest:
         with pytest.raises(StoreError, match="damaged"):
             check_manifest(path, checksums=True)
 
+    def test_flipped_bits_in_a_shard_are_never_read(self, path):
+        shard = path / "data/c/0/0/0/0"
+        content = bytearray(shard.read_bytes())
+        content[len(content) // 2] ^= 8
+        shard.write_bytes(bytes(content))
+        store = TensorStore.open(path)
+        with pytest.raises(StoreError, match=r"values of the store .* stforecast check"):
+            store.read(0, 48)
+        with pytest.raises(StoreError, match="checksum"):
+            store.variables()["v0"].isel(time=[3, 40], lat=slice(2)).load()
+
     @pytest.mark.parametrize("text", [None, "{", "[]", '{"files": {"a": 1}}'])
     def test_a_broken_manifest_is_told(self, path, text):
         (path / "manifest.json").unlink()
