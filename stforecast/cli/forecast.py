@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from stforecast.cli.cluster import scheduler_option, working
 from stforecast.cli.options import (
     TakesFiles,
     experiment_options,
@@ -17,6 +18,7 @@ from stforecast.cli.records import options_of_history, record_of
 from stforecast.cli.session import Session
 from stforecast.cli.study import open_store, read_card, study_of_runs
 from stforecast.errors import StForecastWarning
+from stforecast.options import ClusterOptions
 
 if TYPE_CHECKING:
     from stforecast.forecast import Ensemble
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     stforecast forecast --horizon 4                  from the end of the record
     stforecast forecast -c taxi.yaml --horizon 24h --init-time 2013-07-01T06
     stforecast forecast --period test --every 6h     one forecast every six hours
+    stforecast forecast --period test --scheduler tcp://node1:8786   on a dask cluster
     stforecast forecast --future weather_tomorrow.csv  with what is known by now
     stforecast forecast runs/demo/model --history last_years.nc --output next.nc
     stforecast forecast runs/a runs/b runs/c --interval 0.9    an ensemble of three runs
@@ -113,6 +116,7 @@ if TYPE_CHECKING:
     help="time writes one forecast along plain (time, y, x), for CDO, ncview and GIS.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT though it is no forecast of ours.")
+@scheduler_option
 @experiment_options
 @talk_options
 def command(
@@ -132,6 +136,7 @@ def command(
     output: str | None,
     layout: Literal["forecast", "time"],
     overwrite: bool,
+    scheduler: str | None,
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -148,6 +153,12 @@ def command(
         raise click.UsageError("--every goes with --period")
     if history and store is not None:
         raise click.UsageError("--history and --store exclude each other")
+    if scheduler is not None and period is None:
+        raise click.UsageError("--scheduler goes with --period: one forecast is made here")
+    if scheduler is not None and history:
+        raise click.UsageError(
+            "--scheduler needs a tensor store, which workers open; ingest the --history first"
+        )
     study, folders = study_of_runs(session, runs, config, overrides, store=store)
     from stforecast.product.write import check_output, write_product
 
@@ -159,7 +170,7 @@ def command(
         record = open_store(study)
     card.check_fits(record)
     steps = record.axis.step.steps(horizon, "horizon") if horizon is not None else None
-    from stforecast.forecast import load_ensemble, predict
+    from stforecast.forecast import MOST_HELD, load_ensemble, predict
 
     model = load_ensemble(folders, study.experiment.training.device)
     model = model.told(future, study.experiment.windows.covariates)
@@ -167,7 +178,11 @@ def command(
         inits, sequences = _of_period(model, record, period, steps, every)
     else:
         inits, sequences = [_single(model, record, init_time)], None
-    with progress_bar(session, "forecasting") as progress:
+    workers = study.experiment.cluster if period is not None and not history else ClusterOptions()
+    with (
+        working(session, workers, scheduler),
+        progress_bar(session, "forecasting") as progress,
+    ):
         product = predict(
             model,
             record,
@@ -179,8 +194,9 @@ def command(
             spread=spread,
             sequences=sequences,
             progress=progress,
+            lazy_above=MOST_HELD,
         )
-    write_product(product, path, layout=layout, overwrite=overwrite)
+        write_product(product, path, layout=layout, overwrite=overwrite)
     click.echo(f"Forecast: {path}")
     session.say(_summary(record, inits, product.sizes["lead_time"]))
     if output is None:

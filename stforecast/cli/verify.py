@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stforecast import names
+from stforecast.cli.cluster import scheduler_option, working
 from stforecast.cli.options import (
     TakesFiles,
     experiment_options,
@@ -70,6 +71,7 @@ class _Scored:
     stforecast verify                              the run of the experiment, on its test period
     stforecast verify runs/demo/model --set verification.by=[lead_time,season]
     stforecast verify gfs.nc ours.nc --observations era5/*.nc --output scores
+    stforecast verify --scheduler tcp://node1:8786   over the workers of a dask cluster
     stforecast verify --report                     and a page for people: tables, curves, maps
 """,
 )
@@ -93,6 +95,7 @@ class _Scored:
     help="Also write a page that shows how good the forecast is, in one file "
     "[default: report.html beside the scores].",
 )
+@scheduler_option
 @experiment_options
 @talk_options
 def command(
@@ -102,6 +105,7 @@ def command(
     store: str | None,
     output: str | None,
     report: str | None,
+    scheduler: str | None,
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -120,11 +124,15 @@ def command(
             raise click.UsageError("--observations needs the forecast FILEs to score against them")
         study = open_study(session, config, overrides, own_data="observations")
         folder = Path(output or VERIFICATION)
-        scored = _score_files(forecasts, observations, study.experiment, report is not None)
+        with working(session, study.experiment.cluster, scheduler):
+            scored = _score_files(
+                session, forecasts, observations, study.experiment, report is not None
+            )
     else:
         study, folders = _study_to_score(session, forecasts, config, overrides, store)
         folder = Path(output) if output is not None else study.verification
-        scored = _score_run(session, study, folders, folder, report is not None)
+        with working(session, study.experiment.cluster, scheduler):
+            scored = _score_run(session, study, folders, folder, report is not None)
     session.show(score_table(scored.scores))
     written = write_scores(scored.scores, folder)
     click.echo(f"Scores: {', '.join(str(path) for path in written)}")
@@ -209,14 +217,19 @@ def _score_run(
     with open_product(path) as forecasts:
         if page:
             options = _with_diagnostics(options, [forecasts])
-        scores = score(forecasts, model, record, options, asked)
+        with progress_bar(session, "scoring") as progress:
+            scores = score(forecasts, model, record, options, asked, progress)
     name = str(scores[names.SYSTEM].values[0])
     cards = {each.card.name: each.card for each in model.models}
     return _Scored(scores, {name: Path(path)}, record, cards if len(cards) > 1 else {name: card})
 
 
 def _score_files(
-    files: tuple[str, ...], observations: tuple[str, ...], experiment: Experiment, page: bool
+    session: Session,
+    files: tuple[str, ...],
+    observations: tuple[str, ...],
+    experiment: Experiment,
+    page: bool,
 ) -> _Scored:
     """Score forecasts, whoever made them, beside references from the observations."""
     from stforecast.product import open_product
@@ -242,14 +255,16 @@ def _score_files(
     options = experiment.verification
     if page:
         options = _with_diagnostics(options, list(forecasts.values()))
-    scores = verify_as_asked(
-        options,
-        forecasts,
-        record.observations(),
-        references,
-        ranges,
-        experiment.protocol,
-    )
+    with progress_bar(session, "scoring") as progress:
+        scores = verify_as_asked(
+            options,
+            forecasts,
+            record.observations(),
+            references,
+            ranges,
+            experiment.protocol,
+            progress,
+        )
     return _Scored(scores, paths, record)
 
 

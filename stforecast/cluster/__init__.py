@@ -5,12 +5,13 @@ Nothing here is needed on one machine: without a cluster :func:`current_client` 
 numbers; stores and models are opened where the work is done, so that all must see the same files.
 """
 
-from stforecast.cluster.spread import Ahead, room_of, spread
+from stforecast.cluster.spread import Ahead, can_send, room_of, spread
 from stforecast.cluster.start import current_client, here, require_shared, running
 from stforecast.cluster.worker import once
 
 __all__ = [
     "Ahead",
+    "can_send",
     "current_client",
     "here",
     "once",

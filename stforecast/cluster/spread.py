@@ -137,6 +137,19 @@ class _Sent:
             )
 
 
+def can_send(value: Any, most: int) -> bool:
+    """Whether something can be sent to other processes, and takes at most so many bytes.
+
+    What lies in files takes few; values in memory, and what holds on to this process, stay here.
+    """
+    import cloudpickle
+
+    try:
+        return len(cloudpickle.dumps(value)) <= most
+    except Exception:
+        return False
+
+
 def _same(value: Any) -> Any:
     return value
 

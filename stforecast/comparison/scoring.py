@@ -4,14 +4,18 @@ from collections.abc import Callable
 
 import xarray as xr
 
-from stforecast.forecast import Ensemble, TrainedModel, has_calibration, period_samples, predict
+from stforecast.forecast import (
+    MOST_HELD,
+    Ensemble,
+    TrainedModel,
+    has_calibration,
+    period_samples,
+    predict,
+)
 from stforecast.options import VerificationOptions
 from stforecast.store import TensorStore
 from stforecast.verification import references_for, verify_as_asked
 from stforecast.windows.parts import period
-
-# Bytes of a hindcast that are held in memory; a larger one is made block by block.
-_MOST_HELD = 256 * 2**20
 
 
 def hindcast(
@@ -48,7 +52,7 @@ def hindcast(
         spread=options.spread,
         sequences=sequences,
         progress=progress,
-        lazy_above=_MOST_HELD,
+        lazy_above=MOST_HELD,
     )
 
 
@@ -58,10 +62,12 @@ def score(
     record: TensorStore,
     options: VerificationOptions,
     protocol: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """The scores of a run's hindcast, as :func:`stforecast.verification.verify` gives them.
 
-    References learn from the training period of the run. ``protocol`` is that of ``options``.
+    References learn from the training period of the run. ``protocol`` is that of ``options``;
+    ``progress`` is told how many initial times of how many are scored.
     """
     references = references_for(
         forecasts,
@@ -70,4 +76,11 @@ def score(
         history=model.spec.history,
         train=period(record.axis, *model.card.splits["train"], "training period"),
     )
-    return verify_as_asked(options, forecasts, record.observations(), references, protocol=protocol)
+    return verify_as_asked(
+        options,
+        forecasts,
+        record.observations(),
+        references,
+        protocol=protocol,
+        progress=progress,
+    )

@@ -14,11 +14,12 @@ from stforecast.forecast.initial import (
     last_init_position,
     period_samples,
 )
-from stforecast.forecast.predict import predict
+from stforecast.forecast.predict import MOST_HELD, predict
 from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel, load_trained
 
 __all__ = [
+    "MOST_HELD",
     "Calibration",
     "Ensemble",
     "TrainedModel",

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import xarray as xr
@@ -29,6 +29,10 @@ from stforecast.windows.scaling import value_ranges
 from stforecast.windows.statistics import Statistics
 
 Spread = Literal["auto", "raw", "calibrated"]
+
+# Bytes of forecasts that are to be written or scored, and that are held in memory; of more those
+# that are needed next are made.
+MOST_HELD: Final = 256 * 2**20
 
 
 def predict(

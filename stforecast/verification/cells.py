@@ -6,9 +6,10 @@ all cells and initial times, and is never a mean of roots.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.verification.pieces import Floats, Layout, Piece, add_at, collect
@@ -17,7 +18,20 @@ Scores = dict[str, tuple[tuple[str, ...], Any]]
 
 
 class Statistic(ABC):
-    """Sums over all pieces, from which scores are made at the end."""
+    """Sums over all pieces, from which scores are made at the end.
+
+    ``totals`` names the attributes that are such sums, arrays or mappings to arrays.
+    """
+
+    totals: ClassVar[tuple[str, ...]]
+
+    def sums(self) -> list[NDArray[Any]]:
+        """All sums so far, in a fixed order; each may be added to in place."""
+        found: list[NDArray[Any]] = []
+        for name in self.totals:
+            total = getattr(self, name)
+            found += total.values() if isinstance(total, Mapping) else [total]
+        return found
 
     @abstractmethod
     def add(self, piece: Piece) -> None:
@@ -35,6 +49,8 @@ class CellSums(Statistic):
     inits, leads, regions) are what intervals are drawn from.
     """
 
+    totals = ("errors", "magnitude", "weight", "count")
+
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         shape = (len(layout.variables), *layout.sizes)
@@ -50,6 +66,10 @@ class CellSums(Statistic):
         self.case_squares = np.zeros((systems, *cases))
         self._inside = (layout.weights > 0).astype(np.float64)
         self._inside[:, 0] = 1.0
+
+    def cases(self) -> list[NDArray[Any]]:
+        """The sums of each initial and lead time."""
+        return [self.case_weight, self.case_squares]
 
     def add(self, piece: Piece) -> None:
         place, weights = (piece.variable,), self.layout.weights
@@ -92,6 +112,8 @@ class CellSums(Statistic):
 class RelativeErrors(Statistic):
     """Errors as shares of what was observed, where that is large enough."""
 
+    totals = ("total", "weight")
+
     def __init__(self, layout: Layout, threshold: float) -> None:
         self.layout = layout
         self.threshold = threshold
@@ -119,12 +141,14 @@ class RelativeErrors(Statistic):
 class Anomalies(Statistic):
     """Products of departures from a climatology, which is one of the systems."""
 
+    totals = ("products", "weight")
+
     def __init__(self, layout: Layout, climatology: int) -> None:
         self.layout = layout
         self.climatology = climatology
         shape = (len(layout.variables), *layout.sizes)
         systems = len(layout.systems)
-        self.sums: Mapping[str, Floats] = {
+        self.products: Mapping[str, Floats] = {
             name: np.zeros((systems, *shape)) for name in ("product", "forecast", "observed")
         }
         self.weight = np.zeros(shape)
@@ -139,18 +163,18 @@ class Anomalies(Statistic):
             place = (system, piece.variable)
             forecast = values.mean - usual
             products = piece.sums(forecast * observed, weights)
-            collect(self.sums["product"], place, piece.codes, products)
+            collect(self.products["product"], place, piece.codes, products)
             own = piece.sums(forecast**2, weights)
-            collect(self.sums["forecast"], place, piece.codes, own)
-            collect(self.sums["observed"], place, piece.codes, squares)
+            collect(self.products["forecast"], place, piece.codes, own)
+            collect(self.products["observed"], place, piece.codes, squares)
 
     def scores(self) -> Scores:
         dims = (names.SYSTEM, names.VARIABLE, *self.layout.dims)
         with np.errstate(invalid="ignore", divide="ignore"):
-            sizes = np.sqrt(self.sums["forecast"]) * np.sqrt(self.sums["observed"])
-            acc = self.sums["product"] / np.where(sizes > 0, sizes, np.nan)
-            forecast = np.sqrt(self.sums["forecast"] / self.weight)
-            observed = np.sqrt(self.sums["observed"][0] / self.weight)
+            sizes = np.sqrt(self.products["forecast"]) * np.sqrt(self.products["observed"])
+            acc = self.products["product"] / np.where(sizes > 0, sizes, np.nan)
+            forecast = np.sqrt(self.products["forecast"] / self.weight)
+            observed = np.sqrt(self.products["observed"][0] / self.weight)
         return {
             "acc": (dims, acc),
             "anomaly_forecast": (dims, forecast),

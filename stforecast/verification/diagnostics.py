@@ -21,6 +21,8 @@ _BINS = 10
 class ErrorMaps(Statistic):
     """Errors of each cell by lead time."""
 
+    totals = ("squares", "signed", "count")
+
     def __init__(self, layout: Layout, dims: Sequence[str]) -> None:
         """``dims``: names of rows and columns."""
         self.layout = layout
@@ -60,6 +62,8 @@ class RankHistogram(Statistic):
     Where some equal it, each rank that the observation may have gets its share.
     """
 
+    totals = ("counts",)
+
     def __init__(self, layout: Layout, members: Sequence[int]) -> None:
         """``members`` of each system, 1 for one that has none."""
         self.members = list(members)
@@ -89,6 +93,8 @@ class RankHistogram(Statistic):
 
 class Reliability(Statistic):
     """How often an event comes that so many of the members foretell, over all lead times."""
+
+    totals = ("count", "forecast", "observed")
 
     def __init__(self, layout: Layout, thresholds: Thresholds, members: Sequence[int]) -> None:
         self.layout = layout
@@ -141,6 +147,8 @@ class Spectrum(Statistic):
 
     Of fields that lack no cell. Of an ensemble it is the mean of the spectra of its members.
     """
+
+    totals = ("forecast", "observed", "count")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

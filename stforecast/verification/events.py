@@ -31,6 +31,8 @@ def all_thresholds(thresholds: Thresholds, variables: Sequence[str]) -> Floats:
 class Events(Statistic):
     """Weights of hits, misses and false alarms: an event is a value of the threshold or above."""
 
+    totals = ("tables",)
+
     def __init__(self, layout: Layout, thresholds: Thresholds) -> None:
         self.layout = layout
         self.thresholds = all_thresholds(thresholds, layout.variables)
@@ -82,6 +84,8 @@ class Fractions(Statistic):
     Neighbourhoods are squares of so many cells a side that lie within the grid and lack no cell;
     one belongs to the regions of the cell in its middle. Areas do not weigh.
     """
+
+    totals = ("differences", "largest")
 
     def __init__(self, layout: Layout, thresholds: Thresholds, scales: Sequence[int]) -> None:
         self.layout = layout

@@ -129,6 +129,10 @@ class FrameSums:
         self._sums: dict[str, Floats] = {}
         self._cells = 0
 
+    def sums(self) -> list[NDArray[Any]]:
+        """All sums so far, in a fixed order; each may be added to in place."""
+        return [*self.totals.values(), self.frames, self.left_out]
+
     def begin(self) -> None:
         """Start with frames whose variables come one after the other."""
         self._sums = {}

@@ -1,6 +1,7 @@
 """Scores of forecasts against observations, per lead time, variable and group of valid times.
 
-Fields are read and compared block by block, so that memory stays flat however many there are.
+Fields are read and compared block by block, so that memory stays flat however many there are; on a
+dask cluster, where there is one, by its workers.
 """
 
 import json
@@ -15,18 +16,15 @@ from stforecast.errors import ConfigError, DataError
 from stforecast.options import VerificationOptions
 from stforecast.timeaxis import stamp_text
 from stforecast.verification.bootstrap import Resampling, intervals
+from stforecast.verification.counting import Plan, Progress, count
 from stforecast.verification.dataset import Told, scores_dataset
 from stforecast.verification.details import Details
-from stforecast.verification.framewise import FrameScaling, FrameSums
+from stforecast.verification.framewise import FrameScaling
 from stforecast.verification.groups import Groups, find_groups
 from stforecast.verification.metrics import ALWAYS, DEFAULT, METRICS, checked_metrics
-from stforecast.verification.pieces import Layout, pieces
+from stforecast.verification.pieces import Layout
 from stforecast.verification.regions import region_weights
-from stforecast.verification.statistics import Statistics
-from stforecast.verification.systems import Block, Comparison, compare
-
-# Bytes of the fields of one system that are held at once.
-_BLOCK = 32 * 2**20
+from stforecast.verification.systems import Comparison, compare
 
 
 def verify(
@@ -40,6 +38,7 @@ def verify(
     metrics: Sequence[str] = DEFAULT,
     frames: FrameScaling | None = None,
     details: Details | None = None,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Scores of forecasts and of references, on the same cells and windows.
 
@@ -57,6 +56,7 @@ def verify(
         frames: how values become frames in [0, 1], for metrics of frames; ranges that it does not
             give are those that the first forecast tells.
         details: thresholds, regions, intervals and diagnostics.
+        progress: told how many initial times of how many are done.
 
     Returns:
         ``rmse, mae, bias (forecast, variable[, lead_time][, groups][, region])``, ``skill(forecast,
@@ -99,18 +99,15 @@ def verify(
         inits=comparison.frame.sizes[names.INIT_TIME],
         leads=comparison.frame.sizes[names.LEAD_TIME],
     )
-    rows_and_columns = (comparison.dims[-2], comparison.dims[-1])
-    statistics = Statistics(layout, shown, details, members, stated, rows_and_columns)
     scaling = (frames or FrameScaling()).with_ranges_of(comparison.frame)
     of_frames = [metric for metric in shown if METRICS[metric].of_frames]
-    frame_sums: FrameSums | None = None
     if of_frames:
         scaling.check(of_frames, variables, grid.shape)
-        sizes = tuple(layout.groups.values())
-        frame_sums = FrameSums(of_frames, scaling, variables, len(systems), sizes)
     codes = _codes(groups, comparison)
-    for block in comparison.blocks(_BLOCK):
-        _add(comparison, block, codes[block.inits], statistics, frame_sums)
+    sums = count(
+        Plan(comparison, layout, shown, details, stated, of_frames, scaling, codes), progress
+    )
+    statistics = sums.statistics
     used = np.asarray((statistics.cells.case_weight[..., 0] > 0).any(axis=(0, 2)))
     _check_any(used)
     found = statistics.scores()
@@ -124,7 +121,7 @@ def verify(
             regions=regions,
             found=found,
             coordinates=statistics.coordinates(),
-            frames=frame_sums,
+            frames=sums.frames,
             metrics=checked_metrics([*ALWAYS, *shown]),
             references=list(references),
             averaging=_averaging(used, area is not None),
@@ -150,6 +147,7 @@ def verify_as_asked(
     references: Mapping[str, xr.Dataset],
     ranges: Mapping[str, tuple[float, float]] | None = None,
     protocol: str | None = None,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """:func:`verify` with the metrics and groups of an experiment's options.
 
@@ -165,6 +163,7 @@ def verify_as_asked(
         metrics=options.metrics,
         frames=FrameScaling(ranges or {}, options.ssim_window, options.ssim_range),
         details=Details.of(options),
+        progress=progress,
     )
     return scores if protocol is None else scores.assign_attrs(protocol=protocol)
 
@@ -175,28 +174,6 @@ def _codes(groups: Groups, comparison: Comparison) -> NDArray[np.int64]:
     for labels, members in groups.values():
         codes = codes * len(labels) + members
     return codes
-
-
-def _add(
-    comparison: Comparison,
-    block: Block,
-    codes: NDArray[np.int64],
-    statistics: Statistics,
-    frames: FrameSums | None,
-) -> None:
-    """Take in a block of fields."""
-    truths = comparison.truth(block)
-    by_system = [system.values(comparison.variables, block) for system in comparison.systems]
-    if frames is not None:
-        frames.begin()
-    for number, variable in enumerate(comparison.variables):
-        values = [found[number] for found in by_system]
-        for piece in pieces(number, truths[number], values, codes, block.inits.start):
-            statistics.add(piece)
-        if frames is not None:
-            frames.add(variable, truths[number], [item.mean for item in values])
-    if frames is not None:
-        frames.end(codes)
 
 
 def _averaging(used: NDArray[np.bool_], weighted: bool) -> str:

@@ -1,8 +1,10 @@
 """Which statistics are kept for what is asked."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.verification.cells import Anomalies, CellSums, RelativeErrors, Scores, Statistic
@@ -42,7 +44,7 @@ class Statistics:
         self.parts: list[Statistic] = [self.cells]
         uncertain = max(members) > 1
         if uncertain or "crps" in metrics:
-            self.parts.append(EnsembleSums(layout))
+            self.parts.append(EnsembleSums(layout, members))
         if uncertain or stated:
             self.parts.append(IntervalSums(layout, details.interval, stated))
         if "mape" in metrics:
@@ -70,6 +72,10 @@ class Statistics:
         """Take in a piece."""
         for part in self.parts:
             part.add(piece)
+
+    def sums(self) -> list[NDArray[Any]]:
+        """All sums so far, in a fixed order; each may be added to in place."""
+        return [total for part in self.parts for total in part.sums()]
 
     def scores(self) -> Scores:
         """All scores by name: dimensions and values."""

@@ -1,5 +1,7 @@
 """Scores of how sure a forecast is: of its members, and of intervals."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stforecast import names
@@ -10,13 +12,16 @@ from stforecast.verification.pieces import Floats, Layout, Piece, Values, collec
 class EnsembleSums(Statistic):
     """CRPS and variance of the members. A forecast without members has its absolute error."""
 
-    def __init__(self, layout: Layout) -> None:
+    totals = ("crps", "variance", "weight")
+
+    def __init__(self, layout: Layout, members: Sequence[int]) -> None:
+        """``members`` of each system, 1 for one that has none."""
         self.layout = layout
         shape = (len(layout.systems), len(layout.variables), *layout.sizes)
         self.crps = np.zeros(shape)
         self.variance = np.zeros(shape)
         self.weight = np.zeros(shape[1:])
-        self.members = np.ones(len(layout.systems), np.int64)
+        self.members = np.array(members, np.int64)
 
     def add(self, piece: Piece) -> None:
         weights = self.layout.weights
@@ -26,7 +31,6 @@ class EnsembleSums(Statistic):
             crps = piece.sums(fair_crps(values, piece.truth), weights)
             collect(self.crps, place, piece.codes, crps)
             if values.n_members > 1:
-                self.members[system] = values.n_members
                 variance = values.ordered.var(axis=1, ddof=1, dtype=np.float64)
                 collect(self.variance, place, piece.codes, piece.sums(variance, weights))
 
@@ -65,14 +69,18 @@ def fair_crps(values: Values, truth: np.ndarray) -> Floats:
 class IntervalSums(Statistic):
     """How often observations lie within an interval, and how wide it is."""
 
+    totals = ("parts", "weight", "of_members")
+
     def __init__(self, layout: Layout, coverage: float, stated: dict[str, float]) -> None:
         """``coverage`` of intervals of members; ``stated`` that of the bounds of a system."""
         self.layout = layout
         self.coverage = coverage
         self.stated = [stated.get(name, np.nan) for name in layout.systems]
         shape = (len(layout.systems), len(layout.variables), *layout.sizes)
-        self.sums = {name: np.zeros(shape) for name in ("inside", "width", "outside")}
+        self.parts = {name: np.zeros(shape) for name in ("inside", "width", "outside")}
         self.weight = np.zeros(shape)
+        # systems whose intervals are those of their members
+        self.of_members = np.zeros(len(layout.systems), np.bool_)
 
     def add(self, piece: Piece) -> None:
         weights = self.layout.weights
@@ -82,7 +90,7 @@ class IntervalSums(Statistic):
             if found is None:
                 continue
             if values.bounds is None:
-                self.stated[system] = self.coverage
+                self.of_members[system] = True
             lower, upper = (bound.astype(np.float64) for bound in found)
             truth, place = piece.truth, (system, piece.variable)
             inside = (truth >= lower) & (truth <= upper)
@@ -92,18 +100,19 @@ class IntervalSums(Statistic):
                 ("width", upper - lower),
                 ("outside", outside),
             ):
-                collect(self.sums[name], place, piece.codes, piece.sums(of_cells, weights))
+                collect(self.parts[name], place, piece.codes, piece.sums(of_cells, weights))
             collect(self.weight, place, piece.codes, weight)
 
     def scores(self) -> Scores:
         dims = (names.SYSTEM, names.VARIABLE, *self.layout.dims)
-        alpha = 1 - np.array(self.stated).reshape(-1, *(1,) * (len(dims) - 1))
+        stated = np.where(self.of_members, self.coverage, self.stated)
+        alpha = 1 - stated.reshape(-1, *(1,) * (len(dims) - 1))
         with np.errstate(invalid="ignore", divide="ignore"):
-            inside, width, outside = (self.sums[name] / self.weight for name in self.sums)
+            inside, width, outside = (self.parts[name] / self.weight for name in self.parts)
             score = width + 2 / alpha * outside
         return {
             "coverage": (dims, inside),
             "interval_width": (dims, width),
             "interval_score": (dims, score),
-            "stated_coverage": ((names.SYSTEM,), np.array(self.stated)),
+            "stated_coverage": ((names.SYSTEM,), stated),
         }

@@ -189,7 +189,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch, size, sequences):
     product["v1"][..., 0, 0][0, 1] = np.nan
     options = {"metrics": ["rmse", "bias", *FRAMES], "frames": scaling()}
     expected = verify(product, store.observations(), **options)
-    monkeypatch.setattr("stforecast.verification.scoring._BLOCK", size)
+    monkeypatch.setattr("stforecast.verification.counting._BLOCK", size)
     monkeypatch.setattr("stforecast.verification.pieces._CELLS_AT_ONCE", 150)
     found = verify(product, store.observations(), **options)
     for name in expected.data_vars:

@@ -181,7 +181,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch):
     inits = np.arange(2, 30)
     forecast, store = case(rng.normal(size=(28, 3, 2, 3, 4)), inits=inits, n=40, missing=0.3)
     whole = verify(forecast, store.observations(), by=["lead_time", "hour"])
-    monkeypatch.setattr("stforecast.verification.scoring._BLOCK", 1)
+    monkeypatch.setattr("stforecast.verification.counting._BLOCK", 1)
     xr.testing.assert_allclose(
         verify(forecast, store.observations(), by=["lead_time", "hour"]), whole
     )

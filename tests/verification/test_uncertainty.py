@@ -204,7 +204,7 @@ def test_pieces_of_any_size_give_the_same(monkeypatch):
     )
     wanted = {"metrics": ["rmse", "crps", "fss", "mape", "coverage"], "details": details}
     whole = verify(product, store.observations(), **wanted)
-    monkeypatch.setattr("stforecast.verification.scoring._BLOCK", 1)
+    monkeypatch.setattr("stforecast.verification.counting._BLOCK", 1)
     monkeypatch.setattr("stforecast.verification.pieces._CELLS_AT_ONCE", 30)
     xr.testing.assert_allclose(verify(product.chunk(), store.observations(), **wanted), whole)
 
