@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an empty S3 bucket on this machine."""
+    from tests.remote.servers import bucket
+
+    with bucket() as address:
+        yield address

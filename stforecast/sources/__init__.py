@@ -8,7 +8,8 @@ import xarray as xr
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
 from stforecast.options import DataOptions
-from stforecast.sources.base import Location, Source
+from stforecast.remote import Location, RemotePath
+from stforecast.sources.base import Source
 from stforecast.sources.deepst import DeepST
 from stforecast.sources.files import find_files
 from stforecast.sources.frames import FrameFolders
@@ -22,26 +23,33 @@ __all__ = ["SOURCES", "Source", "find_source", "open_source"]
 SOURCES: dict[str, Source] = {
     source.name: source for source in (DeepST(), NetCDF(), MovingMNIST(), FrameFolders())
 }
+_READS_ADDRESSES = ("deepst", "moving-mnist", "netcdf")
 
 
 def open_source(
-    files: Sequence[str | Path], options: DataOptions | None = None, base: Path | None = None
+    files: Sequence[str | Location], options: DataOptions | None = None, base: Path | None = None
 ) -> xr.Dataset:
     """Files as one lazy dataset, read by the source that knows them or by ``options.reader``.
 
-    `files` are paths and patterns relative to `base`, or ``package:NAME/PATH``. The files found are
-    in ``encoding["source_files"]``. Raises DataError, one sentence that names the file, for what is
-    missing, broken, or of no known format; ConfigError for a reader that does not exist.
+    `files` are paths and patterns relative to `base`, ``package:NAME/PATH``, or addresses such as
+    ``s3://…``. The files found are in ``encoding["source_files"]``, those at addresses as
+    :class:`stforecast.remote.RemotePath`. Raises DataError, one sentence that names the file, for
+    what is missing, broken, or of no known format; ConfigError for a reader that does not exist.
     """
     options = options or DataOptions()
     locations = find_files(files, base)
     source = _source(locations, options.reader)
+    elsewhere = [at for at in locations if isinstance(at, RemotePath)]
+    if elsewhere and source.name not in _READS_ADDRESSES:
+        raise DataError(f"{elsewhere[0]} cannot be read by {source.name}; copy it here first")
     dataset = source.open(locations, options)
-    dataset.encoding[names.SOURCE_FILES] = [str(at) for at in locations if isinstance(at, Path)]
+    dataset.encoding[names.SOURCE_FILES] = [
+        str(at) if isinstance(at, Path) else at for at in locations
+    ]
     return dataset
 
 
-def find_source(files: Sequence[str | Path], base: Path | None = None) -> str:
+def find_source(files: Sequence[str | Location], base: Path | None = None) -> str:
     """Name of the source that reads the files; DataError if there is none."""
     return _source(find_files(files, base), None).name
 
@@ -66,6 +74,6 @@ def _recognise(location: Location) -> Source:
     for source in SOURCES.values():
         if source.recognises(location):
             return source
-    if isinstance(location, Path) and kind_of(location) is None:
+    if kind_of(location) is None:
         raise DataError(why_not(location))
     raise DataError(f"no reader knows {location}; name one with --reader")

@@ -1,15 +1,14 @@
 """What a source is."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import xarray as xr
 
 from stforecast.options import DataOptions
+from stforecast.remote import Location
 
-# A file or folder on this machine, or the address of data that xarray opens by itself.
-Location = Path | str
+__all__ = ["Location", "Source"]
 
 
 class Source(Protocol):

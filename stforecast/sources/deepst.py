@@ -1,6 +1,7 @@
 """DeepST's HDF5 files of city flows: ``data (T, C, H, W)`` and ``date (T,)``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dask.utils import SerializableLock
 from stforecast import names
 from stforecast.errors import DataError
 from stforecast.options import DataOptions
-from stforecast.sources.base import Location
+from stforecast.remote import Location
 from stforecast.sources.sniff import kind_of
 from stforecast.timeaxis.slots import read_dates
 
@@ -36,17 +37,17 @@ class DeepST:
 
     def recognises(self, location: Location) -> bool:
         """An HDF5 file with the arrays ``data`` and ``date`` at its root."""
-        if isinstance(location, str) or kind_of(location) != "hdf5":
+        if kind_of(location) != "hdf5":
             return False
         try:
-            with h5py.File(location, "r") as file:
+            with _opened(location) as file:
                 return all(isinstance(file.get(name), h5py.Dataset) for name in (_DATA, _DATE))
         except (OSError, KeyError, RuntimeError):
             return False
 
     def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
         """See :class:`stforecast.sources.base.Source`."""
-        files = [_look(Path(location)) for location in locations]
+        files = [_look(location) for location in locations]
         for file in files[1:]:
             if file.shape[1:] != files[0].shape[1:]:
                 raise DataError(
@@ -70,7 +71,7 @@ class DeepST:
 
 @dataclass(frozen=True)
 class _File:
-    path: Path
+    path: Location
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     dates: list[str]
@@ -83,7 +84,7 @@ class _Array:
     So the graph of a record can be sent to other processes.
     """
 
-    path: Path
+    path: Location
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
@@ -92,13 +93,23 @@ class _Array:
         return len(self.shape)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        with h5py.File(self.path, "r") as file:
+        with _opened(self.path) as file:
             return np.asarray(file[_DATA][key])
 
 
-def _look(path: Path) -> _File:
+@contextmanager
+def _opened(location: Location) -> Iterator[h5py.File]:
+    if isinstance(location, Path):
+        with h5py.File(location, "r") as file:
+            yield file
+    else:
+        with location.open() as content, h5py.File(content, "r") as file:
+            yield file
+
+
+def _look(path: Location) -> _File:
     try:
-        with h5py.File(path, "r") as file:
+        with _opened(path) as file:
             data, date = file.get(_DATA), file.get(_DATE)
             if not isinstance(data, h5py.Dataset) or not isinstance(date, h5py.Dataset):
                 raise DataError(
@@ -119,7 +130,7 @@ def _look(path: Path) -> _File:
                 raise DataError(f"{path} holds no frames")
             return _File(path, data.shape, data.dtype, [_text(item) for item in date[()]])
     except OSError as error:
-        reason = str(error).splitlines()[0][:200]
+        reason = str(error.strerror or error).splitlines()[0][:200]
         raise DataError(
             f"{path} is broken, perhaps truncated, or no HDF5 file ({reason}); get it again"
         ) from None
@@ -140,10 +151,17 @@ def _lazy(file: _File) -> da.Array:
         _Array(file.path, file.shape, file.dtype),
         chunks=(rows, *file.shape[1:]),
         lock=_LOCK,
-        name=f"deepst-{tokenize(str(file.path), file.path.stat().st_mtime_ns)}",
+        name=f"deepst-{tokenize(*_version(file.path))}",
         meta=np.empty((0,) * 4, file.dtype),
     )
     return array
+
+
+def _version(path: Location) -> tuple[Any, ...]:
+    """What is another once a file has changed."""
+    if isinstance(path, Path):
+        return str(path), path.stat().st_mtime_ns
+    return path.url, path.told
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stforecast.errors import DataError
-from stforecast.sources.base import Location
+from stforecast.remote import Location, RemotePath, is_address, local_copy
 
 _PACKAGE = "package:"
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -17,18 +17,19 @@ _DEPTH = 3
 _EXTRAS = dict.fromkeys(("iris_sample_data", "mlxtend"), "stforecast[demo]")
 
 
-def find_files(files: Sequence[str | Path], base: Path | None = None) -> list[Location]:
+def find_files(files: Sequence[str | Location], base: Path | None = None) -> list[Location]:
     """The files that paths and patterns mean, each once, in the order given, patterns sorted.
 
     Paths are relative to `base` (the current folder by default); ``package:NAME/PATH`` lies in an
-    installed Python package; what looks like ``s3://…`` is handed on as it is. DataError for what
-    does not exist.
+    installed Python package; ``s3://…`` and other addresses lie elsewhere. DataError for what does
+    not exist.
     """
     if not files:
         raise DataError("no files are given; name them on the command line or in data.files")
     found: dict[Location, None] = {}
-    for text in files:
-        for location in _expand(str(text), base or Path()):
+    for named in files:
+        text = named.url if isinstance(named, RemotePath) else str(named)
+        for location in _expand(text, base or Path()):
             found.setdefault(location)
     return list(found)
 
@@ -38,8 +39,8 @@ def _expand(text: str, base: Path) -> Iterator[Location]:
         text = str(_in_package(text.removeprefix(_PACKAGE)))
     elif text.startswith("file://"):
         text = text.removeprefix("file://")
-    elif "://" in text:
-        yield text
+    elif is_address(text):
+        yield from _elsewhere(RemotePath(text))
         return
     path = base / Path(text).expanduser()
     if path.exists():
@@ -54,6 +55,23 @@ def _expand(text: str, base: Path) -> Iterator[Location]:
     for match in matches:
         _check(match)
         yield match
+
+
+def _elsewhere(address: RemotePath) -> Iterator[Location]:
+    """The files that an address means; whether one without a pattern is there its reader finds."""
+    if not address.has_magic():
+        yield address
+        return
+    try:
+        matches = address.glob()
+    except OSError as error:
+        raise DataError(f"{address} cannot be listed: {error.strerror}") from None
+    if not matches:
+        raise DataError(
+            f"no file matches {address}; check the address and the pattern, or name the files "
+            "where their server lists none"
+        )
+    yield from sorted(matches, key=natural_order)
 
 
 def _check(path: Path) -> None:
@@ -72,9 +90,22 @@ def _check(path: Path) -> None:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def natural_order(path: Path) -> list[tuple[int, str]]:
+def on_this_machine(location: Location) -> Path:
+    """The path of a file, or of a copy of one that lies elsewhere; DataError if it cannot be got.
+
+    Copies go when the process ends.
+    """
+    if isinstance(location, Path):
+        return location
+    try:
+        return local_copy(location)
+    except OSError as error:
+        raise DataError(f"{location} cannot be read: {error.strerror or error}") from None
+
+
+def natural_order(path: Location) -> list[tuple[int, str]]:
     """A key that sorts paths as people do: numbers in them by their value, 2 before 10."""
-    parts = re.split(r"(\d+)", path.as_posix())
+    parts = re.split(r"(\d+)", path.as_posix() if isinstance(path, Path) else str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
@@ -102,14 +133,14 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in _IMAGES and not path.name.startswith(".")
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
+def is_zarr(path: Location) -> bool:
+    """Whether a folder is a Zarr group or array; OSError where its server does not tell."""
     return any(
         (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
     )
 
 
-def is_zarr_array(path: Path) -> bool:
+def is_zarr_array(path: Location) -> bool:
     """Whether a Zarr folder is an array by itself, without the names and coordinates of a group."""
     described = path / "zarr.json"
     if described.is_file():

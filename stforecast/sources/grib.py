@@ -16,19 +16,20 @@ from stforecast.sources.steps import to_valid_time
 _CHUNK = 1 << 16
 
 
-def open_grib(path: Path) -> xr.Dataset:
-    """A GRIB file, edition 1 or 2, lazily.
+def open_grib(path: Path, label: str | None = None) -> xr.Dataset:
+    """A GRIB file, edition 1 or 2, lazily; `label` is what messages call it.
 
     Fields of one name on several types of level get the type added to their name. DataError
     without cfgrib, and for a file that is truncated or has no fields.
     """
+    label = label or str(path)
     try:
         import cfgrib
     except (ImportError, RuntimeError):  # the latter when cfgrib finds no ecCodes
         raise DataError(
-            f"reading {path}, a GRIB file, needs cfgrib; run pip install 'stforecast[grib]'"
+            f"reading {label}, a GRIB file, needs cfgrib; run pip install 'stforecast[grib]'"
         ) from None
-    _check_whole(path)
+    _check_whole(path, label)
     arguments = decode_arguments()
     with tempfile.TemporaryDirectory(prefix="stforecast-") as folder, quietly():
         # an index of our own, so that a file of many variables is scanned only once
@@ -38,13 +39,13 @@ def open_grib(path: Path) -> xr.Dataset:
         except Exception as error:  # ecCodes has exceptions of its own for every fault
             reason = str(error).strip().splitlines()
             raise DataError(
-                f"{path} is no GRIB file that ecCodes can read"
+                f"{label} is no GRIB file that ecCodes can read"
                 + (f" ({reason[0][:200]})" if reason else "")
             ) from None
     parts = [_cleaned(part) for part in parts if part.data_vars]
     if not parts:
-        raise DataError(f"{path} holds no fields")
-    return _merged(str(path), parts)
+        raise DataError(f"{label} holds no fields")
+    return _merged(label, parts)
 
 
 def _cleaned(part: xr.Dataset) -> xr.Dataset:
@@ -103,13 +104,13 @@ def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
     return merge_parts(labelled)
 
 
-def _check_whole(path: Path) -> None:
+def _check_whole(path: Path, label: str) -> None:
     """DataError if the last message of a file is cut off, which cfgrib would pass over."""
     size = path.stat().st_size
     for start, length in _messages(path):
         if start + length > size:
             raise DataError(
-                f"{path} is truncated: its message at byte {start} has {length} bytes, of which "
+                f"{label} is truncated: its message at byte {start} has {length} bytes, of which "
                 f"{size - start} are there; get it again"
             )
 

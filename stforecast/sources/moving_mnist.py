@@ -20,8 +20,9 @@ from stforecast.errors import ConfigError, DataError
 from stforecast.generators import Generation, MovingDigits
 from stforecast.generators.moving_digits import shuffled
 from stforecast.options import DataOptions, MovingMNISTOptions
-from stforecast.sources.base import Location
+from stforecast.remote import Location
 from stforecast.sources.digits import DigitFile, Images, holds_digits, read_digits
+from stforecast.sources.files import on_this_machine
 from stforecast.sources.times import frame_times
 
 VARIABLE: Final = "intensity"
@@ -55,7 +56,7 @@ class MovingMNIST:
 
     def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
         """See :class:`stforecast.sources.base.Source`."""
-        files = [read_digits(Path(location)) for location in locations]
+        files = [read_digits(on_this_machine(location)) for location in locations]
         asked = options.moving_mnist
         published = [file for file in files if file.sequences is not None]
         if len(published) > 1:

@@ -1,19 +1,19 @@
-"""Opening a store on disk."""
+"""Opening a store, on this machine or at an address."""
 
 import json
-from pathlib import Path
 
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.remote import Location, RemotePath, is_failure, told, zarr_store
 from stforecast.store.commit import repair
 from stforecast.store.manifest import check_manifest
 
 
-def is_store(folder: Path) -> bool:
-    """Whether a directory is a tensor store, be it broken."""
+def is_store(folder: Location) -> bool:
+    """Whether a directory, or what is at an address, is a tensor store, be it broken."""
     try:
         described = json.loads((folder / "zarr.json").read_text())
         return names.META_ATTRIBUTE in described["attributes"]
@@ -21,33 +21,59 @@ def is_store(folder: Path) -> bool:
         return False
 
 
-def open_group(path: Path) -> xr.Dataset:
+def open_group(path: Location) -> xr.Dataset:
     """The Zarr group at `path` as a lazy dataset in the tensor layout.
 
     StoreError, naming the path and the remedy, when there is none or it is not whole.
     """
-    repair(path)
-    if not path.exists():
-        raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
+    if isinstance(path, RemotePath):
+        _check_address(path)
+    else:
+        repair(path)
+        if not path.exists():
+            raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
     if not is_store(path):
         raise StoreError(f"{path} is not a tensor store of stforecast")
     check_manifest(path)
     return read_group(path)
 
 
-def read_group(path: Path) -> xr.Dataset:
+def _check_address(path: RemotePath) -> None:
+    """StoreError if there is no store at an address, or its server cannot be read from."""
+    try:
+        description = (path / "zarr.json").told
+    except FileNotFoundError:
+        raise StoreError(
+            f"there is no tensor store at {path}; check the address, or make one with stforecast "
+            "ingest"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    if not description.parts:
+        raise StoreError(
+            f"{path} cannot be read where it is, as its server sends whole files only; copy the "
+            "store to this machine"
+        )
+
+
+def read_group(path: Location) -> xr.Dataset:
     """The same of a folder that is known to be a store, whether all of its files are whole or not.
 
     StoreError if its description cannot be read.
     """
     try:
         dataset: xr.Dataset = xr.open_zarr(
-            path,
+            zarr_store(path),
             chunks=None,
             consolidated=True,
             decode_times=CFDatetimeCoder(time_unit="us"),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:
+        if isinstance(path, RemotePath) and is_failure(error):
+            reason = told(error, path.protocol).strerror
+            raise StoreError(f"{path} cannot be read: {reason}") from None
+        if not isinstance(error, (OSError, ValueError, KeyError, TypeError)):
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(
             f"{path} is a broken tensor store ({reason}); make it anew with stforecast ingest "

@@ -1,7 +1,6 @@
 """A tensor store in memory or on disk, seen as frames, as variables, and as a description."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from stforecast import names
 from stforecast.errors import ConfigError, StoreError
 from stforecast.generators import SequenceGenerator, restore
 from stforecast.grid import Grid
+from stforecast.remote import Location, location
+from stforecast.store.guarded import guarded
 from stforecast.store.open import open_group
 from stforecast.store.schema import ChannelMeta, StoreMeta
 from stforecast.timeaxis import TimeAxis, TimeStep
@@ -44,7 +45,7 @@ class TensorStore:
             )
         self.dataset = dataset
         self.meta = meta
-        self.path: Path | None = None
+        self.path: Location | None = None
         self.grid = Grid.from_dataset(
             dataset,
             y_name=meta.y_name,
@@ -59,10 +60,11 @@ class TensorStore:
             raise StoreError(f"the time axis of {where} is not regular")
 
     @classmethod
-    def open(cls, path: str | Path) -> "TensorStore":
-        """Open a store on disk, lazily; StoreError if it is missing, broken or something else."""
-        store = cls(open_group(Path(path)), where=str(path))
-        store.path = Path(path)
+    def open(cls, path: str | Location) -> "TensorStore":
+        """Open a store, lazily; StoreError if it is missing, broken or something else."""
+        path = location(path)
+        store = cls(guarded(open_group(path), str(path)), where=str(path))
+        store.path = path
         return store
 
     @property
@@ -233,6 +235,6 @@ class TensorStore:
         return chunks
 
 
-def open_store(path: str | Path) -> xr.Dataset:
+def open_store(path: str | Location) -> xr.Dataset:
     """Open a tensor store as one variable per quantity, lazily, as the source had them."""
     return TensorStore.open(path).variables()

@@ -11,6 +11,7 @@ import xarray as xr
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
 from stforecast.options import DataOptions
+from stforecast.remote import RemotePath
 from stforecast.sources import SOURCES, find_source, open_source
 from stforecast.sources.files import find_files
 from tests.ingest import zoo
@@ -30,7 +31,7 @@ def test_patterns_paths_and_packages(tmp_path, record):
     assert find_files(["record.nc", "*.nc"], tmp_path) == found[::-1]
     assert find_files(["**/*.nc"], tmp_path) == found
     assert find_files([record.as_uri()]) == [record]
-    assert find_files(["s3://bucket/a.zarr"]) == ["s3://bucket/a.zarr"]
+    assert find_files(["s3://bucket/a.zarr"]) == [RemotePath("s3://bucket/a.zarr")]
     (demo,) = find_files(["package:iris_sample_data/sample_data/A1B_north_america.nc"])
     assert isinstance(demo, Path)
     assert demo.is_file()
@@ -132,7 +133,7 @@ def test_addresses(tmp_path):
         zoo.ascending().to_zarr("memory://record.zarr")
     dataset = open_source(["memory://record.zarr"])
     np.testing.assert_array_equal(dataset.t, zoo.ascending().t)
-    assert dataset.encoding[names.SOURCE_FILES] == []
+    assert dataset.encoding[names.SOURCE_FILES] == [RemotePath("memory://record.zarr")]
     with pytest.raises(DataError, match=r"memory://nothing\.zarr cannot be read"):
         open_source(["memory://nothing.zarr"])
 

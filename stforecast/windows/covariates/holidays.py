@@ -1,7 +1,6 @@
 """Holidays: of a country, or those listed in a file."""
 
 import warnings
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from stforecast.errors import ConfigError, DataError, StForecastWarning
 from stforecast.options.covariates import HolidayCovariate, HolidayOptions
 from stforecast.sources import find_files
+from stforecast.sources.files import on_this_machine
 from stforecast.timeaxis.slots import read_dates
 from stforecast.windows.covariates.base import Floats, Positions, Setting
 from stforecast.windows.covariates.clock import RecordClock
@@ -108,7 +108,7 @@ def _country(options: HolidayOptions, year: int) -> set[np.datetime64]:
 def _listed(file: str, trained: bool) -> Days:
     """The days (n,) in a text file of dates, ascending."""
     try:
-        paths = [Path(path) for path in find_files([file])]
+        paths = [on_this_machine(path) for path in find_files([file])]
         text = " ".join(path.read_text(encoding="utf-8-sig") for path in paths)
     except UnicodeDecodeError:
         raise DataError(f"{file} is no text; holidays are listed as dates, one a line") from None
