@@ -81,7 +81,9 @@ def coordinates_on_axis(layout: Layout, timeline: Timeline) -> dict[str, Any]:
                 coords[bounds_name] = bounds
                 time_attrs["bounds"] = bounds_name
         elif name != names.TIME and coord.dtype.kind in "fiu":
-            coords[str(name)] = on_timeline(coord.variable, timeline)
+            # whole numbers cannot be missing, and a type is not to change as a store grows
+            numbers = coord.variable if coord.dtype.kind == "f" else coord.variable.astype(float)
+            coords[str(name)] = on_timeline(numbers, timeline)
         elif name != names.TIME:
             coords[str(name)] = dates_on_timeline(coord.variable, timeline)
     for name, variable in layout.grid.coords.variables.items():

@@ -27,7 +27,7 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
         return parts[0][1]
     if len({EXPVER in part.dims for _, part in parts}) > 1:
         parts = [(label, _without_versions(label, part)) for label, part in parts]
-    parts = [(label, _with_time_axis(part)) for label, part in parts]
+    parts = [(label, with_time_axis(part)) for label, part in parts]
     check_same_grid(parts)
     _check_alike(parts)
     groups: dict[frozenset[Hashable], list[Part]] = {}
@@ -43,7 +43,7 @@ def _without_versions(label: str, part: xr.Dataset) -> xr.Dataset:
     return merged
 
 
-def _with_time_axis(part: xr.Dataset) -> xr.Dataset:
+def with_time_axis(part: xr.Dataset) -> xr.Dataset:
     """A file of one time, which has it as a scalar only, with a time axis of that one."""
     if time_coordinate(part) is not None:
         return part

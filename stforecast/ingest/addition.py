@@ -1,0 +1,236 @@
+"""Files that are added to a store: held against it, read, and written into it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast import names
+from stforecast._version import __version__
+from stforecast.errors import DataError, StForecastError
+from stforecast.ingest.assemble import times_text
+from stforecast.ingest.findings import Findings, listing, runs
+from stforecast.ingest.fits import check_fits, order_of_channels
+from stforecast.ingest.growth import Growth, grow
+from stforecast.ingest.joining import JoinedRows, JoinedValues, join_coordinates
+from stforecast.ingest.known import all_sources
+from stforecast.ingest.pipeline import Prepared, Progress, prepare
+from stforecast.ingest.survey import cells
+from stforecast.ingest.tally import counted, counts_of, history_of, merge_history
+from stforecast.ingest.words import listed
+from stforecast.options import DataOptions
+from stforecast.sources.combine import with_time_axis
+from stforecast.sources.times import time_coordinate
+from stforecast.store import ChannelMeta, StoreMeta, TensorStore
+from stforecast.store.append import grown, shard_steps
+from stforecast.store.counts import Counts
+from stforecast.store.reading import PIECE, Block, pieces
+from stforecast.timeaxis import stamp_text
+
+# Times with other values that are named.
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A store, and the record of files that go with it; nothing but times was read yet."""
+
+    store: TensorStore
+    files: Prepared
+    growth: Growth
+    options: DataOptions
+
+    @classmethod
+    def of(cls, store: TensorStore, ds: xr.Dataset, options: DataOptions) -> "Addition":
+        """Of the dataset of files; DataError, which names the store, when they do not fit it."""
+        try:
+            files = _prepare(store, ds, options)
+            check_fits(store, TensorStore(files.dataset))
+            growth = grow(
+                store.axis,
+                store.present,
+                files.timeline.axis,
+                files.timeline.present,
+                any_step=options.time_step is not None,
+            )
+        except DataError as error:
+            raise DataError(f"the files do not fit the store {store.path}: {error}") from error
+        return cls(store, files, growth, options)
+
+    def read(self, progress: Progress | None = None) -> Findings:
+        """Read and compare everything, write nothing; the findings as they would be."""
+        values = self._values()
+        told = _Told(self, progress)
+        self._compare(values, told)
+        for block in self.changed:
+            for piece in pieces(JoinedRows(values, block.start, block.stop)):
+                told.add(len(piece))
+        return self._findings(values)
+
+    def write(
+        self, sources: Callable[[], list[dict[str, Any]]], progress: Progress | None = None
+    ) -> Findings:
+        """Let the store grow; `sources` is asked for the files when all is read.
+
+        DataError, naming the times, when the files hold other values for times of the store. The
+        store is then as it was, and so it is when `sources` or the system refuses.
+        """
+        values = self._values()
+        told = _Told(self, progress)
+        self._compare(values, told)
+        before = self.store.meta.sources
+        if not self.growth.added.any() and all_sources(before, sources()) == before:
+            return self._findings(values)
+        meta = self.store.meta.model_copy(
+            update={
+                "time_anchor": self.growth.axis.step.anchor,
+                "attrs": _agreed(self.store.meta.attrs, self.files_meta.attrs),
+                "channels": self._channels(),
+                "stforecast_version": __version__,
+            }
+        )
+        coords = join_coordinates(self.store, self.files.dataset, self.growth)
+        coords = coords.assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
+        with grown(self.store, coords, self._kept) as growing:
+            for block in self.changed:
+                growing.write(JoinedRows(values, block.start, block.stop), block)
+                told.add(block.frames)
+            findings = self._findings(values)
+            counts = self._counts(values)
+            meta.findings = findings.findings()
+            meta.history = history_of(findings)
+            meta.counts = counted(counts)
+            meta.sources = all_sources(before, sources())
+            meta.updated = datetime.now(UTC).isoformat(timespec="seconds")
+            growing.finish(meta, values.valid_cells, counts.missing)
+        return findings
+
+    @cached_property
+    def files_meta(self) -> StoreMeta:
+        """What the files say of themselves, as a store would."""
+        return StoreMeta.from_json(self.files.dataset.attrs[names.META_ATTRIBUTE])
+
+    @cached_property
+    def changed(self) -> list[Block]:
+        """The shards of the grown record that are not the store's, each as a block."""
+        return [block for block in self._shards if self.growth.changes(block.start, block.stop)]
+
+    @property
+    def compared(self) -> int:
+        """How many steps both have."""
+        return int(self.growth.shared.sum())
+
+    @cached_property
+    def _shards(self) -> list[Block]:
+        size, steps = self.growth.axis.size, shard_steps(self.store)
+        return [Block(start, min(start + steps, size)) for start in range(0, size, steps)]
+
+    @property
+    def _kept(self) -> set[int]:
+        """Numbers along time of the shards that stay as they are."""
+        changed = set(self.changed)
+        return {number for number, block in enumerate(self._shards) if block not in changed}
+
+    def _values(self) -> JoinedValues:
+        order = order_of_channels(self.store.meta, self.files_meta)
+        return JoinedValues(self.store, self.files.dataset, self.growth, order)
+
+    def _channels(self) -> list[ChannelMeta]:
+        """The channels of the store, with those of their attributes that the files agree on."""
+        theirs = {channel.name: channel for channel in self.files_meta.channels}
+        return [
+            channel.model_copy(update={"attrs": _agreed(channel.attrs, theirs[channel.name].attrs)})
+            for channel in self.store.meta.channels
+        ]
+
+    def _compare(self, values: JoinedValues, told: "_Told") -> None:
+        """DataError, naming the times, if the files hold other values of times of the store."""
+        frame = 4 * int(np.prod(values.shape[1:]))
+        step = max(1, PIECE // frame)
+        shared = np.flatnonzero(self.growth.shared)
+        found: list[NDArray[np.int64]] = []
+        if shared.size:
+            for start in range(int(shared[0]), int(shared[-1]) + 1, step):
+                stop = min(start + step, int(shared[-1]) + 1)
+                found.append(values.differing(start, stop))
+                told.add(int(self.growth.shared[start:stop].sum()))
+        differing = np.concatenate(found) if found else np.empty(0, np.int64)
+        if differing.size:
+            stamps = self.growth.axis.times_at(differing[:_NAMED])
+            texts = [stamp_text(stamp) for stamp in stamps]
+            if differing.size > len(texts):
+                texts.append(f"{differing.size - len(texts)} more")
+            raise DataError(
+                f"the files hold other values than the store {self.store.path} for "
+                f"{listed(texts)}; nothing was changed: leave these times out, or make the store "
+                "anew with --overwrite"
+            )
+
+    def _counts(self, values: JoinedValues) -> Counts:
+        counts = counts_of(self.store)
+        counts.merge(values.counts)
+        return counts
+
+    def _findings(self, values: JoinedValues) -> Findings:
+        growth = self.growth
+        found = merge_history(self.store.meta, growth.axis, self.files.findings)
+        found.absent = runs(growth.axis, np.flatnonzero(~growth.present))
+        found.cells = cells(self.store.channels, self._counts(values))
+        positions = np.arange(growth.axis.size)
+        inside = (positions >= growth.old.at) & (positions < growth.old.stop)
+        parts = {
+            "added": growth.added & ~inside,
+            "filled": growth.added & inside,
+            "already there": growth.shared,
+        }
+        found.mapping = {**found.mapping, "times": times_text(growth.axis)}
+        for what, chosen in parts.items():
+            if chosen.any():
+                texts = [run.text() for run in runs(growth.axis, np.flatnonzero(chosen))]
+                found.mapping[what] = f"{found.count(int(chosen.sum()))} ({listing(texts)})"
+        return found
+
+
+class _Told:
+    """Tells how many of the steps that are compared and written are done."""
+
+    def __init__(self, addition: Addition, progress: Progress | None) -> None:
+        self._done = 0
+        self._total = addition.compared + sum(block.frames for block in addition.changed)
+        self._progress = progress
+
+    def add(self, steps: int) -> None:
+        self._done += steps
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _prepare(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
+    """The record of the files, in the time step of the store; DataError if they have another."""
+    if time_coordinate(ds) is None:
+        ds = with_time_axis(ds)
+    if (store.meta.recipe or {}).get("resample") is not None:
+        return prepare(ds, options)  # the step of the files is another one
+    ours = store.axis.step
+    try:
+        return prepare(ds, options.model_copy(update={"time_step": ours.text}))
+    except DataError as error:
+        try:
+            theirs = prepare(ds, options).timeline.axis.step
+        except StForecastError:
+            raise error from None
+        if (theirs.seconds, theirs.months) == (ours.seconds, ours.months):
+            raise
+        raise DataError(
+            f"they have a time step of {theirs.text}, the store has one of {ours.text}"
+        ) from error
+
+
+def _agreed(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Attributes that still hold for all files: those that others contradict go."""
+    return {key: value for key, value in ours.items() if theirs.get(key, value) == value}

@@ -1,0 +1,101 @@
+"""Adding files to a tensor store: what is there stays, what is new comes in, all or nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stforecast import names
+from stforecast.errors import DataError, StoreError
+from stforecast.folders import reason
+from stforecast.ingest.addition import Addition
+from stforecast.ingest.findings import Findings
+from stforecast.ingest.known import options_for, unknown_files, with_period
+from stforecast.ingest.pipeline import Progress, ingest
+from stforecast.ingest.provenance import Checksums, check_unchanged, look_at
+from stforecast.ingest.tally import findings_of
+from stforecast.locking import locked
+from stforecast.options import DataOptions
+from stforecast.sources import open_source
+from stforecast.sources.files import find_files
+from stforecast.store import TensorStore
+from stforecast.store.commit import repair
+from stforecast.store.reading import ReadError
+
+# Seconds that an append waits for another one.
+PATIENCE = 60.0
+
+
+def append(
+    files: Sequence[str | Path],
+    store: str | Path,
+    options: DataOptions | None = None,
+    *,
+    base: str | Path = ".",
+    reader: str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Findings:
+    """Add files to a tensor store, which afterwards is as if all had been ingested at once.
+
+    Times that the store has are skipped where the values are the same, absent ones are filled, and
+    new ones come in wherever they belong. Without a store there is made one. Options that are not
+    given are those the store was made with. Two that add to one store do so one after the other.
+
+    DataError when the files are not more of the same (variables, units, grid, time step, calendar,
+    clock) or hold other values for times that the store has; StoreError when it cannot grow. In
+    either case, and whenever the process dies, the store is as it was.
+    """
+    options = options or DataOptions()
+    if reader is not None:
+        options = options.model_copy(update={"reader": reader})
+    path = Path(store)
+    if dry_run:
+        return _append(files, path, options, Path(base), progress, dry_run=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
+    with locked(path, patience=PATIENCE):
+        return _append(files, path, options, Path(base), progress, dry_run=False)
+
+
+def _append(
+    files: Sequence[str | Path],
+    path: Path,
+    options: DataOptions,
+    base: Path,
+    progress: Progress | None,
+    *,
+    dry_run: bool,
+) -> Findings:
+    repair(path)
+    if not path.exists():
+        paths = [str(file) for file in files]
+        return ingest(paths, path, options, base=base, dry_run=dry_run, progress=progress)
+    own = TensorStore.open(path)
+    if own.meta.sequence_name is not None:
+        raise StoreError(
+            f"{path} holds independent sequences, which do not grow in time; make it anew with "
+            "all files and --overwrite"
+        )
+    options = options_for(own.meta, options)
+    fresh = unknown_files(find_files(list(files), base), own.meta, options)
+    if not fresh:
+        return findings_of(own)
+    ds = open_source(fresh, options)
+    seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
+    try:
+        addition = Addition.of(own, ds, options)
+        if dry_run:
+            return addition.read(progress)
+        with Checksums(seen) as checksums:
+
+            def sources() -> list[dict[str, Any]]:
+                described = with_period(checksums.describe(), options)
+                check_unchanged(seen)
+                return described
+
+            return addition.write(sources, progress)
+    except ReadError as error:
+        named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
+        raise DataError(f"{error}: {named} is damaged or gone; get it again") from error

@@ -1,0 +1,96 @@
+"""Whether new files are more of what a store holds: variables, units, grid, level, clock."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stforecast.errors import DataError
+from stforecast.grid import Grid
+from stforecast.ingest.transform.recipe import difference as recipe_difference
+from stforecast.ingest.words import listed
+from stforecast.store import StoreMeta, TensorStore
+
+# Scalars of a file that say when or how it was made, and not what it holds.
+_NOT_TELLING = ("step", "expver", "spatial_ref", "crs")
+_DATE = re.compile(r"[+-]?\d{4,6}-\d{2}(-\d{2}.*)?")
+
+
+def order_of_channels(store: StoreMeta, files: StoreMeta) -> list[int]:
+    """Where in the files each variable of the store is; DataError if they have other variables."""
+    ours = [channel.name for channel in store.channels]
+    theirs = [channel.name for channel in files.channels]
+    if sorted(ours) != sorted(theirs):
+        raise DataError(
+            f"they hold {listed(theirs)}, the store holds {listed(ours)}; name the files of all "
+            "its variables together, and choose them with data.variables if there are more"
+        )
+    return [theirs.index(name) for name in ours]
+
+
+def check_fits(store: TensorStore, files: TensorStore) -> None:
+    """DataError, in words of what `files` hold, when they are not more of what the store holds.
+
+    Times are not looked at.
+    """
+    order = order_of_channels(store.meta, files.meta)
+    for ours, index in zip(store.meta.channels, order, strict=True):
+        theirs = files.meta.channels[index]
+        if (ours.units or "").strip() != (theirs.units or "").strip():
+            raise DataError(
+                f"{ours.name} is in {_units(theirs.units)} in them and in {_units(ours.units)} in "
+                "the store; convert one of them, or if they are the same say so by "
+                f"data.variables.{ours.name}.units"
+            )
+    if store.meta.sequence_name != files.meta.sequence_name:
+        raise DataError("they hold independent sequences, the store holds none")
+    theirs_, ours_ = files.grid.fingerprint(), store.grid.fingerprint()
+    words = Grid.difference(theirs_, ours_)
+    if words is not None and not _nearly(store.grid, files.grid):
+        raise DataError(f"they are on another grid ({words} of the store)")
+    for name, scalar in store.meta.scalars.items():
+        other = files.meta.scalars.get(name)
+        if other is not None and _tells_apart(name, scalar) and other["value"] != scalar["value"]:
+            raise DataError(
+                f"they hold {name} {other['value']}, the store holds {name} {scalar['value']}"
+            )
+    if store.meta.timezone != files.meta.timezone:
+        raise DataError(
+            f"their clock is {files.meta.timezone}, that of the store {store.meta.timezone}; give "
+            "data.timezone as it was"
+        )
+    made = recipe_difference(files.meta.recipe, store.meta.recipe)
+    if made is not None:
+        raise DataError(f"they are read in another way than the store was: {made}")
+
+
+def _nearly(one: Grid, other: Grid) -> bool:
+    """Whether the coordinates differ by rounding only, as those of several files may."""
+    if (one.height, one.width, one.kind) != (other.height, other.width, other.kind):
+        return False
+    for name, coord in one.coords.variables.items():
+        if coord.dtype.kind not in "fiu" or coord.ndim == 0:
+            continue
+        known = other.coords.variables.get(name)
+        if known is None or known.dims != coord.dims or known.shape != coord.shape:
+            return False
+        largest = float(abs(coord.values).max(initial=0))
+        if not (abs(coord.values - known.values) <= 1e-6 * largest).all():
+            return False
+    return True
+
+
+def _tells_apart(name: str, scalar: Mapping[str, Any]) -> bool:
+    """Whether a scalar is a member, a level or the like, of which a record has one."""
+    standard_name = str(scalar.get("attrs", {}).get("standard_name", ""))
+    value = scalar["value"]
+    return not (
+        name in _NOT_TELLING
+        or standard_name.startswith("forecast_")
+        or standard_name == "time"
+        or (isinstance(value, str) and _DATE.fullmatch(value) is not None)
+        or value != value
+    )
+
+
+def _units(units: str | None) -> str:
+    return repr(units) if units else "no units"

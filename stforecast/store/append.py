@@ -1,0 +1,107 @@
+"""A store that grows: a copy of it with other times, in which only what changed is written anew."""
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast import folders, names
+from stforecast.errors import StoreError
+from stforecast.options import StorageOptions
+from stforecast.store.block import write_block
+from stforecast.store.commit import replaced
+from stforecast.store.layout import Cut
+from stforecast.store.manifest import Entry, Manifest
+from stforecast.store.open import is_store
+from stforecast.store.reading import Block, Values
+from stforecast.store.schema import StoreMeta
+from stforecast.store.tensor import TensorStore
+from stforecast.store.write import WHAT, create_arrays, finish_store, verify_store
+
+_METADATA = "zarr.json"
+
+
+class Growing(Protocol):
+    """The grown store while it is written, which nobody sees yet."""
+
+    def write(self, values: Values, block: Block) -> None:
+        """Write the shards of a block; see :func:`stforecast.store.block.write_block`."""
+
+    def finish(self, meta: StoreMeta, valid: NDArray[np.int32], missing: NDArray[np.int32]) -> None:
+        """Write its description and what was counted, when all blocks are written."""
+
+
+def shard_steps(store: TensorStore) -> int:
+    """How many steps of the record a shard of a store on disk holds."""
+    encoding = store.dataset[names.DATA].encoding
+    return int((encoding.get("shards") or encoding["chunks"])[0])
+
+
+@contextmanager
+def grown(store: TensorStore, dataset: xr.Dataset, kept: Collection[int]) -> Iterator[Growing]:
+    """What takes the place of a store on this machine when the block ends well.
+
+    `dataset` has all arrays of the grown record but the data and what is counted of them. Shards
+    whose number along time is in `kept` are those of the store; all others are missing until they
+    are written. The data are cut and encoded as they were. When the block raises, or the process
+    dies, the store is as it was. StoreError if the system refuses to write.
+    """
+    path = store.path
+    if not isinstance(path, Path):
+        raise StoreError(f"{path} is not on this machine, where alone a plain store can grow")
+    whole = with_template(dataset, store)
+    with replaced(path, what=WHAT, overwrite=True, ours=is_store) as folder:
+        create_arrays(whole, folder, Cut.of(whole.dataset.sizes), StorageOptions())
+        _keep_encoding(Path(os.path.realpath(path)), folder, whole.shape[0])
+        linked = _link_shards(Path(os.path.realpath(path)), folder, kept)
+        yield _Folder(folder, path, whole, linked)
+
+
+def with_template(dataset: xr.Dataset, store: TensorStore) -> TensorStore:
+    """The grown record with ``data`` of the right shape, without values."""
+    dims = store.dataset[names.DATA].dims
+    shape = (dataset.sizes[names.TIME], *store.shape[1:])
+    template = da.zeros(shape, chunks=-1, dtype=np.float32)
+    return TensorStore(dataset.assign({names.DATA: (dims, template)}))
+
+
+class _Folder:
+    def __init__(
+        self, folder: Path, path: Path, store: TensorStore, files: dict[str, Entry]
+    ) -> None:
+        self._folder, self._path, self._store, self._files = folder, path, store, files
+
+    def write(self, values: Values, block: Block) -> None:
+        self._files |= write_block(values, self._folder, block).files
+
+    def finish(self, meta: StoreMeta, valid: NDArray[np.int32], missing: NDArray[np.int32]) -> None:
+        finish_store(self._folder, meta, valid, missing, self._files)
+        verify_store(self._folder, valid, self._store.axis, self._path)
+
+
+def _keep_encoding(old: Path, new: Path, steps: int) -> None:
+    """Let ``data`` be cut and encoded as in the old store, with another number of steps."""
+    described = json.loads((old / names.DATA / _METADATA).read_text())
+    made = json.loads((new / names.DATA / _METADATA).read_text())
+    described["shape"][0] = steps
+    described["attributes"] = made["attributes"]
+    (new / names.DATA / _METADATA).write_text(json.dumps(described, indent=2))
+
+
+def _link_shards(old: Path, new: Path, kept: Collection[int]) -> dict[str, Entry]:
+    """The shards that stay as they are, by hard links where there are such; and their checksums."""
+    linked = {}
+    prefix = f"{names.DATA}/c/"
+    for key, entry in Manifest.read(old).files.items():
+        if key.startswith(prefix) and int(key.removeprefix(prefix).split("/")[0]) in kept:
+            (new / key).parent.mkdir(parents=True, exist_ok=True)
+            folders.link(old / key, new / key)
+            linked[key] = entry
+    return linked
