@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import DataError
@@ -24,10 +25,11 @@ from stforecast.ingest.axes import (
 from stforecast.ingest.dimensions import reduce_further, select, split_channels
 from stforecast.ingest.place import place
 from stforecast.ingest.region import cut
+from stforecast.ingest.stamps import read_stamps
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
-from stforecast.sources.steps import to_valid_time
+from stforecast.sources.steps import REFERENCES, to_valid_time
 from stforecast.sources.times import holds_stamps
 from stforecast.sources.versions import merge_versions
 from stforecast.store.schema import ChannelMeta, plain
@@ -35,6 +37,8 @@ from stforecast.timeaxis import stamp_text
 
 # Cells of one block of a field that has no chunks of its own: 16 MiB of float32.
 _BLOCK_CELLS = 2**22
+# Attributes of the files that say how their values are to be taken, whatever the user calls them.
+_KEPT = ("units", "GRIB_stepType")
 _RESERVED = {names.TIME, names.CHANNEL, names.SEQUENCE, names.Y, names.X}
 
 
@@ -45,7 +49,8 @@ class Layout:
     ``dataset`` holds the variables under the names they get, with ``time`` (and its bounds), the
     spatial coordinates and the grid mapping variable as coordinates, and the source's global
     attributes. ``scalars`` are its scalar coordinates: name to value and attributes. ``notes`` are
-    sentences for the user.
+    sentences for the user. ``references`` are the times at which the forecasts of the rows began,
+    where they are of forecasts.
     """
 
     dataset: xr.Dataset
@@ -55,6 +60,7 @@ class Layout:
     channels: list[ChannelMeta]
     scalars: dict[str, Any]
     notes: list[str]
+    references: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     if merged is not None:
         notes.append(merged)
     dataset = to_valid_time(dataset)
+    references = dataset.encoding.get(REFERENCES)
     notes += dataset.encoding.get(names.SOURCE_NOTES, ())
     fields = _fields(dataset, options, notes)
     axes = fields[0].axes
@@ -122,6 +129,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
         channels=[channel_meta(field.choice, field.values) for field in fields],
         scalars=_scalars(fields, grid),
         notes=notes,
+        references=_references(dataset, axes) if references is None else references,
     )
 
 
@@ -186,7 +194,8 @@ def _canonical(fields: list[_Field], dataset: xr.Dataset, notes: list[str]) -> x
         dims = [names.TIME, names.Y, names.X]
         if field.axes.sequence is not None:
             dims.insert(0, names.SEQUENCE)
-        arrays[field.choice.name] = xr.Variable(dims, values.data, None, dict(values.encoding))
+        attrs = {key: values.attrs[key] for key in _KEPT if key in values.attrs}
+        arrays[field.choice.name] = xr.Variable(dims, values.data, attrs, dict(values.encoding))
     coords = _time_coordinates(dataset, axes, notes)
     if axes.sequence is not None and axes.sequence in dataset.coords:
         labels = dataset[axes.sequence]
@@ -231,6 +240,15 @@ def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict
         else:
             notes.append(f"left out: {name}, which is text along {axes.time}")
     return coords
+
+
+def _references(dataset: xr.Dataset, axes: Axes) -> NDArray[Any] | None:
+    """When the forecasts of the rows began, where a coordinate besides their times tells it."""
+    for name, coord in dataset.coords.items():
+        is_other = coord.dims == (axes.time,) and name not in (axes.stamps_name, axes.time)
+        if is_other and coord.attrs.get("standard_name") == "forecast_reference_time":
+            return read_stamps(coord, str(name))
+    return None
 
 
 def _along(bounds: xr.DataArray, time: str) -> bool:

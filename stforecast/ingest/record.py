@@ -49,7 +49,17 @@ class Record:
             for name, array in layout.dataset.data_vars.items()
         }
         coords = coordinates_on_axis(layout, timeline)
-        return self.on_axis(xr.Dataset(arrays, coords), timeline.axis, timeline.present)
+        settled = self.on_axis(xr.Dataset(arrays, coords), timeline.axis, timeline.present)
+        if layout.references is None:
+            return settled
+        references = layout.references[np.maximum(timeline.rows, 0)]
+        return replace(settled, layout=replace(settled.layout, references=references))
+
+    def part(self, first: int, stop: int) -> "Record":
+        """The positions ``first … stop - 1`` of a settled record."""
+        axis = self.timeline.axis.part(first, stop)
+        dataset = self.layout.dataset.isel({names.TIME: slice(first, stop)})
+        return self.on_axis(dataset, axis, self.timeline.present[first:stop])
 
     def on_axis(self, dataset: xr.Dataset, axis: TimeAxis, present: np.ndarray) -> "Record":
         """The same record with other values, one row for each time of an axis.

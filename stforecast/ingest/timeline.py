@@ -65,16 +65,14 @@ def find_timeline(
         first, stop = whole.slice_of(*period)
     chosen = np.flatnonzero((positions >= first) & (positions < stop))
     if chosen.size == 0:
-        begin, end = whole.times(0, 1)[0], whole.times(whole.size - 1, whole.size)[0]
-        raise DataError(
-            f"no data lies in the period {period[0]} to {period[1]}: the record goes from "
-            f"{stamp_text(begin)} to {stamp_text(end)}"
+        raise (
+            nothing_in(whole, period)
             if period is not None
-            else "the record has no times"
+            else DataError("the record has no times")
         )
     positions, stamps = positions[chosen], stamps[chosen]
     first, stop = int(positions.min()), int(positions.max()) + 1
-    axis = _cut(whole, first, stop)
+    axis = whole.part(first, stop)
     positions = positions - first
     if axis.size < 2 and step is None:
         raise DataError(
@@ -97,6 +95,15 @@ def find_timeline(
         disorder=int(back.size),
         first_disorder=stamps[back[0]] if back.size else None,
         shifted=int((off > SECOND // 100).sum()),
+    )
+
+
+def nothing_in(axis: TimeAxis, period: tuple[str, str]) -> DataError:
+    """What to say of a period in which an axis has no times."""
+    begin, end = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
+    return DataError(
+        f"no data lies in the period {period[0]} to {period[1]}: the record goes from "
+        f"{stamp_text(begin)} to {stamp_text(end)}"
     )
 
 
@@ -157,16 +164,6 @@ def dates_on_timeline(dates: xr.Variable, timeline: Timeline) -> xr.Variable:
     taken = clock.to_micros(timeline.axis.times())
     taken[present] = clock.to_micros(dates.values)[rows[present]]
     return xr.Variable(dates.dims, clock.from_micros(taken), dict(dates.attrs))
-
-
-def _cut(axis: TimeAxis, first: int, stop: int) -> TimeAxis:
-    return TimeAxis(
-        start=axis.times(first, first + 1)[0],
-        step=axis.step,
-        size=stop - first,
-        calendar=axis.calendar,
-        stamps=None if axis.stamps is None else axis.stamps[first:stop],
-    )
 
 
 def _take(variable: xr.Variable, rows: NDArray[np.int64]) -> xr.Variable:

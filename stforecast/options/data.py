@@ -7,8 +7,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from stforecast.options.base import OneOrMore, Options
 from stforecast.options.storage import StorageOptions
 from stforecast.options.transform import (
+    Accumulated,
     CoarsenOptions,
+    ResampleOptions,
     SpaceMethod,
+    TimeMethod,
 )
 from stforecast.options.videos import FrameOptions, MovingMNISTOptions
 
@@ -58,6 +61,28 @@ class VariableOptions(Options):
         None,
         description="how data.coarsen makes one value of several cells: mean (by area on the "
         "sphere), sum, max or min; by the cell methods of the file, else mean",
+    )
+    resample: TimeMethod | None = Field(
+        None,
+        description="how data.resample makes one value of those within a longer step: mean, sum, "
+        "max, min, or instantaneous (the one at its stamp); by the cell methods of the file, else "
+        "mean",
+    )
+    accumulated: Accumulated | None = Field(
+        None,
+        description="values are sums, which become those over each time step: step (they are, as "
+        "in ERA5), forecast (since the start of the forecast in the file), or how often they begin "
+        "anew, counted from midnight (24h as in ERA5-Land)",
+    )
+    rate: bool = Field(
+        False,
+        description="sums over each time step become means per second, J m-2 becomes W m-2; with "
+        "units, in those",
+    )
+    stamp: Literal["start", "end"] | None = Field(
+        None,
+        description="which end of the time that a value stands for its stamp is; by time bounds, "
+        "else end for sums and rates and start for others",
     )
 
 
@@ -152,6 +177,9 @@ class DataOptions(Options):
     grid: GridOptions | None = Field(None, description="place of a grid without coordinates")
     coarsen: CoarsenOptions | None = Field(
         None, description="larger cells, such as 2 or {y: 2, x: 4}"
+    )
+    resample: ResampleOptions | None = Field(
+        None, description="longer time steps, such as 1D or {step: 1D, missing: 0.1}"
     )
     sequence: str | None = Field(
         None,

@@ -1,13 +1,29 @@
 """Options of what is done to values at ingest: larger cells, longer steps, rates."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stforecast.options.base import Options
 
 SpaceMethod = Literal["mean", "sum", "max", "min"]
 TimeMethod = Literal["mean", "sum", "max", "min", "instantaneous"]
+
+_DURATION = re.compile(r"\d+ ?(min|h|H|D|d)")
+
+
+def _since_when(value: Any) -> Any:
+    if value in ("step", "forecast") or (isinstance(value, str) and _DURATION.fullmatch(value)):
+        return value
+    raise ValueError(
+        f"{value!r} is none of step, forecast, or a duration such as 24h, after which sums begin "
+        "anew"
+    )
+
+
+Accumulated = Annotated[str, BeforeValidator(_since_when)]
+"""Since when values are summed."""
 
 
 class CoarsenOptions(Options):

@@ -18,6 +18,8 @@ _SECONDS = {
     **dict.fromkeys(("d", "day", "days"), 86400),
 }
 VALID_TIME = "valid_time"
+# In the encoding of a dataset along valid times: when the forecast of each began.
+REFERENCES = "reference_times"
 
 
 def to_valid_time(dataset: xr.Dataset) -> xr.Dataset:
@@ -47,11 +49,14 @@ def to_valid_time(dataset: xr.Dataset) -> xr.Dataset:
     valid = dataset[VALID_TIME].transpose(*ordered).values.reshape(-1)
     if np.unique(valid).size != valid.size:
         return dataset
+    began = dataset[reference].broadcast_like(dataset[VALID_TIME]).transpose(*ordered)
     kept = dataset.drop_vars([reference, period])
     stacked = kept.stack({"_valid": ordered}, create_index=False)
     name = "time" if reference == "time" or "time" not in dataset.variables else VALID_TIME
     renamed = stacked.rename({"_valid": name, **({VALID_TIME: name} if name != VALID_TIME else {})})
-    return renamed.set_xindex(name) if name not in renamed.indexes else renamed
+    renamed = renamed.set_xindex(name) if name not in renamed.indexes else renamed
+    renamed.encoding = {**dataset.encoding, REFERENCES: began.values.reshape(-1)}
+    return renamed
 
 
 def _has_time(dataset: xr.Dataset) -> bool:

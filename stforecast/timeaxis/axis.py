@@ -113,6 +113,16 @@ class TimeAxis:
         index = np.asarray(positions, dtype=np.int64)
         return self._clock.from_micros(self._micros(index.ravel()).reshape(index.shape))
 
+    def part(self, first: int, stop: int) -> "TimeAxis":
+        """The axis of the positions first … stop - 1."""
+        return TimeAxis(
+            start=self.times(first, first + 1)[0],
+            step=self.step,
+            size=stop - first,
+            calendar=self.calendar,
+            stamps=None if self.stamps is None else self.stamps[first:stop],
+        )
+
     def positions(self, times: ArrayLike) -> NDArray[np.int64]:
         """Positions of stamps, in their shape; they may lie before 0 or beyond the axis.
 

@@ -34,15 +34,22 @@ def stated(cell_methods: str | None, along: Collection[str]) -> str | None:
     return found
 
 
-def extended(cell_methods: str | None, dim: str, method: str, comment: str = "") -> str:
-    """The cell methods with a further one, which takes the place of the same or of a point."""
+def extended(
+    cell_methods: str | None, dim: str, method: str, comment: str = "", *, alone: bool = False
+) -> str:
+    """The cell methods with a further one, which takes the place of the same or of a point.
+
+    With `alone` it takes that of all others along its dimension.
+    """
     added = f"{dim}: {_CF[method]}{comment}"
     if cell_methods is None:
         return added
     kept = [
         match[0].strip()
         for match in _ONE.finditer(cell_methods)
-        if not (match[1].replace(" ", "") == f"{dim}:" and match[2] in ("point", _CF[method]))
+        if not (
+            match[1].replace(" ", "") == f"{dim}:" and (alone or match[2] in ("point", _CF[method]))
+        )
     ]
     return " ".join([*kept, added])
 

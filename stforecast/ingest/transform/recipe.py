@@ -6,8 +6,8 @@ from typing import Any
 from stforecast.options import DataOptions, VariableOptions
 
 # Options of a variable that say how its values are made of those in the files.
-_OF_VALUES = {"source", "index", "coarsen"}
-_OF_RECORD = ("select", "coarsen")
+_OF_VALUES = {"source", "index", "coarsen", "resample", "accumulated", "rate", "stamp"}
+_OF_RECORD = ("select", "coarsen", "resample")
 
 
 def recipe_of(options: DataOptions) -> dict[str, Any]:
@@ -28,7 +28,10 @@ def recipe_of(options: DataOptions) -> dict[str, Any]:
 
 
 def _of_variable(given: VariableOptions) -> dict[str, Any]:
-    return given.model_dump(include=_OF_VALUES, exclude_defaults=True)
+    chosen = given.model_dump(include=_OF_VALUES, exclude_defaults=True)
+    if given.rate and given.units is not None:
+        chosen["units"] = given.units  # which the values are converted to
+    return chosen
 
 
 def difference(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str | None:

@@ -159,7 +159,7 @@ def _larger(
         method=method,
         missing=options.missing,
     )
-    return xr.Variable(variable.dims, larger)
+    return xr.Variable(variable.dims, larger, dict(variable.attrs))
 
 
 def reduce_cells(
