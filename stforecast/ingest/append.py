@@ -1,6 +1,7 @@
 """Adding files to a tensor store: what is there stays, what is new comes in, all or nothing."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from stforecast.ingest.provenance import Checksums, check_unchanged, look_at
 from stforecast.ingest.tally import findings_of
 from stforecast.locking import locked
 from stforecast.options import DataOptions
+from stforecast.remote import Location, RemotePath, location
 from stforecast.sources import open_source
 from stforecast.sources.files import find_files
 from stforecast.store import TensorStore
 from stforecast.store.commit import repair
 from stforecast.store.reading import ReadError
+from stforecast.store.upload import refuse_address
 
 # Seconds that an append waits for another one.
 PATIENCE = 60.0
@@ -27,7 +30,7 @@ PATIENCE = 60.0
 
 def append(
     files: Sequence[str | Path],
-    store: str | Path,
+    store: str | Location,
     options: DataOptions | None = None,
     *,
     base: str | Path = ".",
@@ -48,14 +51,17 @@ def append(
     options = options or DataOptions()
     if reader is not None:
         options = options.model_copy(update={"reader": reader})
-    path = Path(store)
+    path = location(store)
+    if isinstance(path, RemotePath):
+        refuse_address(path)
     if dry_run:
         return _append(files, path, options, Path(base), progress, dry_run=True)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
-    with locked(path, patience=PATIENCE):
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path, patience=PATIENCE))
+        except OSError as error:
+            raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
         return _append(files, path, options, Path(base), progress, dry_run=False)
 
 

@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from stforecast import folders
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
+from stforecast.locking import locked
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def replaced(
 
     When the block raises, or the process dies, `path` is as it was before. `what` names the thing
     in messages; `ours` tells whether an existing directory is such a thing: nothing else is ever
-    replaced. StoreError when `path` is in the way or the system refuses to write.
+    replaced. StoreError when `path` is in the way or the system refuses to write; LockedError when
+    another process is writing it.
 
     The directory is new and empty, unless `resume` accepts what an earlier try left: then it is
     that, and a try that fails is left for the next one if `resume` accepts it. Without `resume`
@@ -32,9 +34,20 @@ def replaced(
     """
     target = Path(os.path.realpath(path))
     check_target(target, what=what, overwrite=overwrite, ours=ours)
+    with ExitStack() as held:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(target))
+        except OSError as error:
+            raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
+        yield from _replaced(path, target, what, resume)
+
+
+def _replaced(
+    path: Path, target: Path, what: str, resume: Callable[[Path], bool] | None
+) -> Iterator[Path]:
     partial = folders.partial_beside(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         adopted = None if resume is None else folders.adopt(target, resume)
         folders.clear_leftovers(target, but=adopted)
         if adopted is None:
