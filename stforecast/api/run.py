@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 import xarray as xr
 
+from stforecast import cluster
 from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from, to_store
 from stforecast.api.options import experiment
 from stforecast.card import CARD, RunCard
@@ -137,6 +138,7 @@ class Run:
         interval: float | None = None,
         spread: Spread = "auto",
         batch_size: int | None = None,
+        scheduler: str | None = None,
     ) -> xr.Dataset:
         """Forecasts from all initial times of a period whose valid times lie in it, too.
 
@@ -147,6 +149,8 @@ class Run:
             horizon: steps or duration; what the run was trained for by default.
             future, members, seed, interval, spread: as for :meth:`predict`.
             batch_size: forecasts made at once.
+            scheduler: address of a dask cluster whose workers make them, of a store that is given
+                by its path; by default those of the dask client that is there, if one is.
 
         Raises:
             As :meth:`predict`, and where the period has no room.
@@ -170,18 +174,19 @@ class Run:
             if size <= _PERIOD_BYTES:
                 store = part_of(store, start, stop)
         inits, sequences = period_samples(store, spec, self.card, period, **find)
-        return predict(
-            self._told(future),
-            store,
-            inits,
-            horizon,
-            members=members,
-            seed=seed,
-            interval=interval,
-            spread=spread,
-            sequences=sequences,
-            batch_size=batch_size,
-        )
+        with cluster.running(scheduler):
+            return predict(
+                self._told(future),
+                store,
+                inits,
+                horizon,
+                members=members,
+                seed=seed,
+                interval=interval,
+                spread=spread,
+                sequences=sequences,
+                batch_size=batch_size,
+            )
 
     def calibrate(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from stforecast import names
+from stforecast import cluster, names
 from stforecast.api.data import Record, open_store, sources_of, to_store
 from stforecast.api.options import score_details
 from stforecast.errors import ConfigError, DataError
@@ -40,6 +40,7 @@ def verify(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     ssim_window: Window = "uniform",
     ssim_range: float = 1.0,
+    scheduler: str | None = None,
     **details: Any,
 ) -> xr.Dataset:
     """Scores of forecasts beside references, on the same cells and windows.
@@ -56,6 +57,8 @@ def verify(
         ranges: lowest and highest value of each variable, which scale frames to [0, 1] for the last
             four metrics; by default what the run that made the forecast tells.
         ssim_window, ssim_range: of the structural similarity, as in the experiment's options.
+        scheduler: address of a dask cluster whose workers compare what lies in files; by default
+            those of the dask client that is there, if one is.
         details: further options of ``verification`` in an experiment file: ``interval,
             mape_threshold, thresholds, fss_scales, regions, bootstrap, diagnostics``.
 
@@ -80,16 +83,17 @@ def verify(
         found = {name: _opened(item) for name, item in references.items()}
     else:
         found = _references(observations, main, references, train, history)
-    return _verify(
-        forecasts,
-        _observed(observations),
-        references=found,
-        by=by,
-        area_weighted=area_weighted,
-        metrics=metrics,
-        frames=FrameScaling(ranges or {}, ssim_window, ssim_range),
-        details=score_details("verify", details),
-    )
+    with cluster.running(scheduler):
+        return _verify(
+            forecasts,
+            _observed(observations),
+            references=found,
+            by=by,
+            area_weighted=area_weighted,
+            metrics=metrics,
+            frames=FrameScaling(ranges or {}, ssim_window, ssim_range),
+            details=score_details("verify", details),
+        )
 
 
 def references(
