@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stforecast.options import DataOptions, VariableOptions
+from stforecast.remote import location
 
 if TYPE_CHECKING:
     from stforecast.card import RunCard
@@ -15,7 +16,7 @@ def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
     """Files, or one tensor store, as a record; checked and made regular, and nothing written."""
     from stforecast.store import TensorStore, is_store
 
-    if len(files) == 1 and is_store(Path(files[0])):
+    if len(files) == 1 and is_store(location(files[0])):
         return TensorStore.open(files[0])
     from stforecast.ingest import prepare
     from stforecast.sources import open_source
@@ -27,10 +28,12 @@ def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
 def options_of_history(card: "RunCard", options: DataOptions) -> DataOptions:
     """How to read a history for a run: as its record was read, and just what it needs of it."""
     given = options.variables or {}
+    # the step of the run is that of longer steps, not of the files
+    step = card.time_step if options.resample is None else None
     return options.model_copy(
         update={
             "variables": {name: given.get(name, VariableOptions()) for name in card.channel_names},
-            "time_step": options.time_step or card.time_step,
+            "time_step": options.time_step or step,
             "period": None,
         }
     )

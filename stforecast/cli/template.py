@@ -18,6 +18,7 @@ from stforecast.cli.suggest import (
 from stforecast.config.text import yaml_scalar
 from stforecast.errors import StForecastError
 from stforecast.options import DataOptions, SplitOptions, WindowOptions
+from stforecast.remote import is_address
 from stforecast.store import ChannelMeta
 from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows.spec import WindowSpec, resolve_windows
@@ -69,6 +70,9 @@ def as_patterns(files: Sequence[str]) -> list[str]:
     kept: list[str] = []
     by_kind: dict[tuple[Path, str], list[str]] = {}
     for name in files:
+        if is_address(name):
+            kept.append(name)
+            continue
         by_kind.setdefault((Path(name).parent, Path(name).suffix), []).append(name)
     for (folder, suffix), group in by_kind.items():
         pattern = f"*{suffix}"
@@ -83,7 +87,7 @@ def relative_to(files: Sequence[str], folder: Path) -> list[str]:
     """Files seen from the working directory, as an experiment file in `folder` names them."""
     return [
         name
-        if name.startswith("package:") or os.path.isabs(name)
+        if name.startswith("package:") or is_address(name) or os.path.isabs(name)
         else os.path.relpath(name, folder)
         for name in files
     ]
@@ -126,6 +130,7 @@ def _data_section(
     for channel in record.channels:
         lines += _variable(channel, record, options)
     lines += _place(record, options)
+    lines += _made(record, options)
     lines += _period(record, options)
     lines += _split(record, windows, options.split)
     return "\n".join(lines)
@@ -174,6 +179,31 @@ def _place(record: Record, options: DataOptions) -> list[str]:
             f"  # region: {_inline(whole)}",
         ]
     return lines
+
+
+def _made(record: Record, options: DataOptions) -> list[str]:
+    """What is done to the values: as given, else as it could be given."""
+    given = options.model_dump(include={"coarsen", "resample"}, exclude_defaults=True)
+    lines = [f"  {key}: {_inline(value)}" for key, value in given.items()]
+    if not given and record.sequence_name is None:
+        lines += [
+            "  # larger cells and longer steps (docs/data.md has what else there is):",
+            "  # coarsen: 2",
+            f"  # resample: {_longer(record.axis.step).text}",
+        ]
+    return lines
+
+
+def _longer(step: TimeStep) -> TimeStep:
+    """A usual step that is made of whole ones of another."""
+    if not step.is_fixed:
+        return TimeStep(
+            months=12 * (1 if 12 % step.months == 0 and step.months < 12 else step.months)
+        )
+    for seconds in (3600, 86_400):
+        if step.seconds < seconds and seconds % step.seconds == 0:
+            return TimeStep(seconds=seconds)
+    return TimeStep(months=1) if step.seconds == 86_400 else TimeStep(seconds=4 * step.seconds)
 
 
 def _ends(coord: xr.DataArray | None) -> list[float]:

@@ -8,7 +8,9 @@ from stforecast.cli.suggest import Record, suggest_windows
 from stforecast.cli.template import as_patterns, experiment_text, relative_to
 from stforecast.config import Experiment, experiment_of, experiment_preset
 from stforecast.config.text import parse_value, parse_yaml, yaml_scalar
-from stforecast.options import DataOptions, SplitOptions
+from stforecast.ingest.transform.periods import check_step
+from stforecast.options import CoarsenOptions, DataOptions, SplitOptions
+from stforecast.timeaxis import TimeStep
 from stforecast.windows.spec import resolve_windows
 from stforecast.windows.splits import resolve_splits
 from tests.helpers import make_store
@@ -108,6 +110,8 @@ def test_what_was_said_of_the_data_is_kept():
             "variables": {"v0": {"source": "T", "minimum": 0}},
             "region": {"west": 0, "east": 3, "south": 40, "north": 50},
             "grid": {"west": 0, "east": 3, "south": 40, "north": 50, "crs": "EPSG:25832"},
+            "coarsen": {"y": 2, "missing": 0.1},
+            "resample": {"step": "1D", "label": "end"},
             "period": ["2000", "2001-02"],
             "split": {"train": 0.5, "test": 0.25},
         }
@@ -115,6 +119,19 @@ def test_what_was_said_of_the_data_is_kept():
     text = experiment_text("mine", ["a.nc"], record_of(n=200), said)
     kept = experiment_in(text).data
     assert kept == said.model_copy(update={"files": ["a.nc"]})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RECORDS if kind != "videos"])
+def test_longer_steps_that_are_suggested_suit_the_record(kind):
+    record = record_of(**RECORDS[kind])
+    text = experiment_text("mine", ["a.nc"], record, DataOptions())
+    for key in ("coarsen", "resample"):
+        assert f"  # {key}: " in text
+        text = text.replace(f"  # {key}: ", f"  {key}: ")
+    options = experiment_in(text).data
+    assert options.resample is not None
+    check_step(TimeStep.parse(options.resample.step), record.axis.step)
+    assert options.coarsen == CoarsenOptions(y=2, x=2)
 
 
 @pytest.mark.parametrize(
