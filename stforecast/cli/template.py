@@ -24,7 +24,7 @@ from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows.spec import WindowSpec, resolve_windows
 from stforecast.windows.splits import resolve_splits
 
-_SECTIONS = ("windows", "model", "training", "verification", "maps")
+_SECTIONS = ("windows", "model", "training", "verification", "maps", "cluster")
 
 
 def experiment_text(
@@ -59,6 +59,7 @@ def experiment_text(
         "training": _TRAINING,
         "verification": _verification_section(record),
         "maps": _MAPS,
+        "cluster": _CLUSTER,
     }
     parts = [_head(name, record), _data_section(name, files, record, options, windows)]
     parts += [sections.get(section, written[section]) for section in _SECTIONS]
@@ -317,6 +318,12 @@ _MAPS = """\
 maps:
   # lead_time: [1, 4]            # steps or durations; up to four by default
   # overlay: districts.geojson   # GeoJSON or shapefile drawn over each map"""
+
+_CLUSTER = """\
+cluster:    # for ingest, forecast --period and verify; without it they run in one process
+  # workers: 4                       # processes on this machine
+  # memory_limit: 4GB                # of each
+  # scheduler: tcp://node1:8786      # or a dask cluster that runs already"""
 
 
 def _sections_of(text: str) -> dict[str, str]:

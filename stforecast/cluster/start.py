@@ -218,7 +218,7 @@ def _arguments(options: ClusterOptions, kind: type, name: str) -> dict[str, Any]
     if queues:
         made = {"cores": options.threads or 1, "processes": 1}
         if options.memory_limit is not None:
-            made["memory"] = options.memory_limit
+            made["memory"] = f"{options.memory_limit}B"
         return made | options.arguments
     for field, value in (
         ("threads", options.threads),

@@ -45,7 +45,8 @@ class Experiment(Options):
     training: TrainingOptions = Field(default_factory=TrainingOptions)
     verification: VerificationOptions = Field(default_factory=VerificationOptions)
     maps: MapOptions = Field(default_factory=MapOptions)
-    cluster: ClusterOptions = Field(default_factory=ClusterOptions)
+    # of the machine, not of the study: no run tells of it
+    cluster: ClusterOptions = Field(default_factory=ClusterOptions, exclude=True)
     compare: Annotated[dict[str, ComparedOptions], BeforeValidator(_nothing_is_empty)] = Field(
         default_factory=dict, description="models of `stforecast compare`, by their labels"
     )

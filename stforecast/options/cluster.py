@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from stforecast.options.base import Options
+from stforecast.options.storage import Size
 
 
 class ClusterOptions(Options):
@@ -30,7 +31,7 @@ class ClusterOptions(Options):
     threads: int | None = Field(
         None, ge=1, description="blocks that a worker does at the same time; by default 1"
     )
-    memory_limit: str | None = Field(
+    memory_limit: Size | None = Field(
         None,
         description="memory of each worker, such as 4GB, beyond which it is started anew; by "
         "default an equal share of the machine's",

@@ -247,12 +247,16 @@ def test_what_classes_are_called_with():
         pass
 
     options = ClusterOptions(
-        workers=3, threads=2, memory_limit="4GB", arguments={"queue": "short", "cores": 8}
+        workers=3, threads=2, memory_limit=4_000_000_000, arguments={"queue": "short", "cores": 8}
     )
     made = _arguments(options, SLURMCluster, "SLURMCluster")
-    assert made == {"cores": 8, "processes": 1, "memory": "4GB", "queue": "short"}
+    assert made == {"cores": 8, "processes": 1, "memory": "4000000000B", "queue": "short"}
     local = _arguments(options.model_copy(update={"arguments": {}}), LocalCluster, "LocalCluster")
-    assert (local["n_workers"], local["threads_per_worker"], local["memory_limit"]) == (3, 2, "4GB")
+    assert (local["n_workers"], local["threads_per_worker"], local["memory_limit"]) == (
+        3,
+        2,
+        4 * 10**9,
+    )
     assert local["scheduler_kwargs"]["dashboard"] is False
     with pytest.raises(ConfigError, match=r"cluster\.threads is not known to Other"):
         _arguments(options, object, "Other")
@@ -265,6 +269,9 @@ def test_the_section_of_an_experiment():
         experiment_of({"name": "a", "cluster": {"clas": "x.Y"}}, (), "text")
     with pytest.raises(ConfigError, match="workers is of a cluster to start, and"):
         experiment_of({"name": "a", "cluster": {"scheduler": "tcp://a", "workers": 4}}, (), "text")
+    with pytest.raises(ConfigError, match="cluster.memory_limit: 'much' is no size"):
+        experiment_of({"name": "a", "cluster": {"memory_limit": "much"}}, (), "text")
+    assert "cluster" not in experiment.model_dump()
 
 
 def test_files_that_workers_do_not_see(scheduler, tmp_path, monkeypatch):
