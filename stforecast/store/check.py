@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from stforecast import folders, names
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
+from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.commit import repair
 from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256
 from stforecast.store.open import is_store, read_group
@@ -29,75 +29,6 @@ Progress = Callable[[int, int], None]
 _THREADS = 8
 _NAMED = 3  # of what there may be many
 _DATA = f"{names.DATA}/c/"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something of a store that is not as it was written."""
-
-    part: str
-    """The file, by its key in the manifest, or the array."""
-    fault: str
-    covers: str = ""
-    """The times, and sequences, that are in it."""
-
-    def __str__(self) -> str:
-        return f"{self.part} {self.fault}" + (f": {self.covers}" if self.covers else "")
-
-
-@dataclass
-class Checkup:
-    """What a check of a store found. It is true when the store is whole."""
-
-    path: Path
-    quick: bool = False
-    problems: list[Problem] = field(default_factory=list)
-    sources: list[Problem] = field(default_factory=list)
-    """Files that the store was made of and that are no longer as they were."""
-    must_have_sources: bool = False
-    notes: list[str] = field(default_factory=list)
-    """What does not break the store: leftovers of writes that did not end, strange files."""
-    files: int = 0
-    size: int = 0
-    """Bytes of the files in the manifest."""
-    shards: int = 0
-    empty: int = 0
-    """Shards of the data that have a file, and those without as all their values are missing."""
-    span: str = ""
-    """The times of the record."""
-
-    def __bool__(self) -> bool:
-        return not (self.problems or (self.must_have_sources and self.sources))
-
-    @property
-    def sentence(self) -> str:
-        """What is wrong, and the remedy; nothing for a store that is whole."""
-        if self:
-            return ""
-        if not self.problems:
-            more = f" and {len(self.sources) - 1} more" if len(self.sources) > 1 else ""
-            return (
-                f"the store {self.path} is whole, but not all that it was made of is as it was "
-                f"({self.sources[0]}{more}); bring these files back, or make the store anew with "
-                "stforecast ingest --overwrite"
-            )
-        more = f" and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
-        return (
-            f"the store {self.path} is broken ({self.problems[0]}{more}); bring back what is named "
-            "from a copy, or make the store anew with stforecast ingest --overwrite"
-        )
-
-    @property
-    def summary(self) -> str:
-        """What was looked at."""
-        read = "present" if self.quick else "read and counted"
-        empty = f", {self.empty} without values" if self.empty else ""
-        state = "broken" if self.problems else "whole"
-        shards = f"{self.shards} shard{'' if self.shards == 1 else 's'}"
-        return (
-            f"{self.path} is {state}: {self.files} files of {self.size:,} bytes, {shards} "
-            f"{read}{empty}, {self.span}"
-        )
 
 
 def check(
@@ -167,7 +98,6 @@ class _Check:
             self.record = record
         except Exception as error:  # whatever broken bytes make Zarr and xarray raise
             self.trouble = first_line(error)
-        self._adding = threading.Lock()
 
     def run(self, progress: Progress | None) -> Checkup:
         """All of it, as far as what is broken lets it."""
@@ -212,8 +142,8 @@ class _Check:
         result, listed = self.result, manifest.files.keys() | manifest.empty
         result.files = len(manifest.files)
         result.size = sum(entry.size for entry in manifest.files.values())
-        result.shards = sum(key.startswith(_DATA) for key in manifest.files)
-        result.empty = sum(key.startswith(_DATA) for key in manifest.empty)
+        result.shards = sum(map(_is_data, manifest.files))
+        result.empty = sum(map(_is_data, manifest.empty))
         for key in manifest.empty & self.there:
             self._add(key, "is there, though it had no values when the store was made")
         for key in self.covered.keys() - listed:
@@ -227,14 +157,7 @@ class _Check:
         self, entries: Mapping[str, Entry | None], progress: Progress | None
     ) -> None:
         """Look at every file, several at once, and count the values of the data."""
-        told = None if self.record is None else self.record.valid_cells
-        counted = None
-        if (
-            told is not None
-            and not self.quick
-            and any(key.startswith(_DATA) for key in self.covered)
-        ):
-            counted = np.zeros(told.shape, np.int64)
+        counted = self._counted()
         workers = min(_THREADS, os.cpu_count() or 1)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
         try:
@@ -250,20 +173,35 @@ class _Check:
                     progress(done, len(waiting))
         finally:
             pool.shutdown(cancel_futures=True)
-        told_already = {problem.part for problem in self.result.problems}
-        if told is not None and counted is not None and not any(map(_is_series, told_already)):
-            differs = told != counted
-            for key in told_already & self.covered.keys():
-                if key.startswith(_DATA):
-                    differs[self.covered[key][1][:-2]] = False
-            self._tell_steps(names.DATA, "holds other numbers of values than told", differs)
+        if counted is not None and self.record is not None:
+            self._compare_counts(self.record, counted)
 
-    def _look_at(
-        self, key: str, entry: Entry | None, counted: NDArray[np.int64] | None
-    ) -> str | None:
+    def _counted(self) -> "_Counted | None":
+        """What values are counted into; None if they are not, or nothing tells how many must be."""
+        if self.record is None or self.quick or not any(map(_is_data, self.covered)):
+            return None
+        return _Counted(self.record.valid_cells.shape, self.record.dataset[names.DATA].shape[-3:])
+
+    def _compare_counts(self, record: TensorStore, counted: "_Counted") -> None:
+        """Hold the values that were found against what the store tells of them."""
+        broken = {problem.part for problem in self.result.problems}
+        if any(map(_is_series, broken)):
+            return
+        differs = record.valid_cells != counted.valid
+        for key in broken & self.covered.keys():  # told already
+            if _is_data(key):
+                differs[self.covered[key][1][:-2]] = False
+        self._tell_steps(names.DATA, "holds other numbers of values than told", differs)
+        if not self.result.problems and names.MISSING in record.dataset:
+            frames = int(record.present.sum()) * record.n_sequences
+            told = record.dataset[names.MISSING].values
+            if not np.array_equal(told, frames - counted.cells):
+                self._add(names.MISSING, "tells other numbers of missing values than there are", "")
+
+    def _look_at(self, key: str, entry: Entry | None, counted: "_Counted | None") -> str | None:
         """What is wrong with a file; the values that it holds of the data are counted."""
         path = self.path / key
-        skipped = self.quick and key.startswith(_DATA)
+        skipped = self.quick and _is_data(key)
         try:
             size = path.stat().st_size
             if entry is not None and size != entry.size:
@@ -278,10 +216,8 @@ class _Check:
             return None
         try:
             for piece, values in pieces(*self.covered[key]):
-                if counted is not None and key.startswith(_DATA):
-                    number = np.isfinite(values).sum(axis=(-2, -1))
-                    with self._adding:  # rows of one time may lie in several shards
-                        counted[piece[:-2]] += number
+                if counted is not None and _is_data(key):
+                    counted.add(piece, values)
         except Exception as error:  # codecs and Zarr raise many kinds for broken bytes
             return f"cannot be decoded ({first_line(error)})"
         return None
@@ -335,6 +271,29 @@ class _Check:
             return _positions("step", start, stop)
         first, last = (stamp_text(self.axis.times_at(at)[()]) for at in (start, stop - 1))
         return first if first == last else f"{first} to {last}"
+
+
+class _Counted:
+    """How many values there are, of each time and of each cell."""
+
+    def __init__(self, times: tuple[int, ...], cells: tuple[int, ...]) -> None:
+        """`times` is the shape ``([sequence,] time, channel)``, `cells` is ``(channel, y, x)``."""
+        self.valid = np.zeros(times, np.int64)
+        self.cells = np.zeros(cells, np.int64)
+        self._adding = threading.Lock()
+
+    def add(self, piece: Region, values: NDArray[Any]) -> None:
+        """Count the values of a piece of the data; several threads may."""
+        there = np.isfinite(values)
+        valid = there.sum(axis=(-2, -1))
+        cells = there.sum(axis=tuple(range(there.ndim - 3)))
+        with self._adding:  # rows of one time may lie in several shards
+            self.valid[piece[:-2]] += valid
+            self.cells[piece[-3:]] += cells
+
+
+def _is_data(key: str) -> bool:
+    return key.startswith(_DATA)
 
 
 def _is_series(key: str) -> bool:

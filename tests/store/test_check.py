@@ -205,6 +205,14 @@ class TestBroken:
             "2000-01-01 20:00, 2000-01-01 21:00, 2000-01-01 22:00 and 18 more"
         )
 
+    def test_missing_values_of_each_cell_are_held_against_their_counts(self, path):
+        zarr.open_array(path / "missing", mode="r+")[0, 2, 3] += 1
+        in_order_of_manifest(path)
+        found = check(path)
+        assert [str(problem) for problem in found.problems] == [
+            "missing tells other numbers of missing values than there are"
+        ]
+
     def test_counts_and_absent_times_must_be_possible(self, path):
         zarr.open_array(path / "absent", mode="r+")[10] = 1
         zarr.open_array(path / "valid_cells", mode="r+")[50, 0] = 49
