@@ -11,6 +11,8 @@ import xarray as xr
 import stforecast as sf
 from stforecast import folders, names
 from stforecast.errors import StoreError
+from stforecast.ingest.append import append as add
+from stforecast.options import DataOptions
 from stforecast.store import TensorStore
 
 STEPS = 40
@@ -104,3 +106,18 @@ def read(store: str) -> list[str]:
         text = f"{name} {variable.dims} {variable.attrs} {values.dtype}"
         digests.append(hashlib.sha256(text.encode() + values.tobytes()).hexdigest())
     return digests
+
+
+def append(files: list[str], store: str) -> None:
+    """Add files to the store."""
+    add(files, store, DataOptions())
+
+
+def shards(store: str) -> dict[str, str]:
+    """A digest of each shard of the data."""
+    folder = Path(store)
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((folder / "data" / "c").rglob("*"))
+        if file.is_file()
+    }
