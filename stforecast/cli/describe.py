@@ -12,7 +12,9 @@ from stforecast import names
 from stforecast.card import RunCard
 from stforecast.grid import Grid
 from stforecast.product import open_product
+from stforecast.remote import Location, RemotePath
 from stforecast.store import ChannelMeta, TensorStore
+from stforecast.store.manifest import Manifest
 from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows import WindowSpec
 
@@ -22,7 +24,7 @@ Rows = list[tuple[str, str]]
 _LONG = ("stforecast_experiment", "stforecast_model_settings")
 
 
-def store(path: Path) -> Table:
+def store(path: Location) -> Table:
     """What is in a tensor store."""
     record = TensorStore.open(path)
     meta = record.meta
@@ -41,6 +43,7 @@ def store(path: Path) -> Table:
         ("grid", grid_text(record.grid)),
         *((f"variable {channel.name}", channel_text(channel)) for channel in meta.channels),
     ]
+    rows += [(f"static {field.name}", channel_text(field)) for field in meta.static]
     if meta.sequence_name is not None:
         rows.insert(2, (f"sequences ({meta.sequence_name})", str(record.n_sequences)))
     rows += list(meta.done.items())
@@ -229,8 +232,10 @@ def size_text(size: int) -> str:
     return f"{number:.3g} {unit}"
 
 
-def bytes_below(path: Path) -> int:
-    """Size of a file or of all files in a folder."""
+def bytes_below(path: Location) -> int:
+    """Size of a file or of all files in a folder; at an address of a store."""
+    if isinstance(path, RemotePath):
+        return sum(entry.size for entry in Manifest.read(path).files.values())
     files: Iterable[Path] = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -1,13 +1,12 @@
 """`stforecast info`: what a store, a run or a forecast is."""
 
-from pathlib import Path
-
 import click
 
 from stforecast.cli.options import talk_options
 from stforecast.cli.session import Session
 from stforecast.config.outputs import MODEL
 from stforecast.errors import DataError
+from stforecast.remote import RemotePath, location
 
 
 @click.command(
@@ -32,7 +31,11 @@ def command(session: Session, path: str) -> None:
     from stforecast.cli import describe
     from stforecast.store import is_store
 
-    place = Path(path)
+    place = location(path)
+    if isinstance(place, RemotePath):
+        # tells what is wrong where there is no store
+        session.show(describe.store(place))
+        return
     if not place.exists():
         raise DataError(f"there is nothing at {path}; name a store, a run or a forecast")
     for folder in (place, place / MODEL):

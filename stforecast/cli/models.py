@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,7 @@ def _shape(study: Study) -> tuple["SampleShape", str]:
     from stforecast.profiling.shapes import PRESET_SHAPES, shape_of_record
 
     experiment = study.experiment
-    if study.store.exists():
+    if not isinstance(study.store, Path) or study.store.exists():
         from stforecast.store import TensorStore
 
         store = TensorStore.open(study.store)

@@ -30,9 +30,13 @@ def options_of_history(card: "RunCard", options: DataOptions) -> DataOptions:
     given = options.variables or {}
     # the step of the run is that of longer steps, not of the files
     step = card.time_step if options.resample is None else None
+    taken = {name: given.get(name, VariableOptions()) for name in card.channel_names}
+    for item in WindowSpec.from_json(card.windows).covariates:
+        if isinstance(item, StaticCovariate):
+            taken |= {name: given.get(name, VariableOptions()) for name in item.static}
     return options.model_copy(
         update={
-            "variables": {name: given.get(name, VariableOptions()) for name in card.channel_names},
+            "variables": taken,
             "time_step": options.time_step or step,
             "period": None,
         }

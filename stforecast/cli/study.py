@@ -10,6 +10,7 @@ from stforecast.cli.session import Session
 from stforecast.config import Experiment, experiment_of, load_experiment, safe_name
 from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
 from stforecast.errors import RunError, StoreError
+from stforecast.remote import Location, is_address, location
 
 if TYPE_CHECKING:
     from stforecast.card import RunCard
@@ -27,7 +28,7 @@ class Study:
     experiment: Experiment
     files: list[str]
     folder: Path
-    store: Path
+    store: Location
     model: Path
     overlay: Path | None
     flags: str
@@ -50,7 +51,9 @@ class Study:
     def described(self) -> dict[str, Any]:
         """The resolved experiment as plain values for the card of a run."""
         plain: dict[str, Any] = self.experiment.model_dump(mode="json")
-        plain["data"] |= {"files": self.files, "store": str(self.store)}
+        # of an address without what may be secret in it
+        files = [str(location(name)) if is_address(name) else name for name in self.files]
+        plain["data"] |= {"files": files, "store": str(self.store)}
         plain["maps"]["overlay"] = str(self.overlay) if self.overlay else None
         return plain
 
@@ -74,7 +77,7 @@ def open_study(
     if loaded.is_demo or (loaded.source is None and (files or store is not None)):
         session.say(loaded.origin)
     run_flags = flags
-    chosen = Path(store) if store is not None else loaded.store
+    chosen = location(store) if store is not None else loaded.store
     if store is not None or (own_data is not None and loaded.source is None):
         flags += f" --store {shlex.quote(str(chosen))}"
     if own_data is not None and loaded.source is None:
@@ -125,10 +128,11 @@ def study_of_run(
 
     card = RunCard.read(model)
     experiment = experiment_of(card.experiment or {"name": safe_name(card.name)}, overrides, "card")
+    found: Location
     if store is not None:
-        found = Path(store)
+        found = location(store)
     elif not beside.exists() and experiment.data.store:
-        found = Path(experiment.data.store)
+        found = location(experiment.data.store)
     else:
         found = beside
     overlay = Path(experiment.maps.overlay) if experiment.maps.overlay else None
@@ -192,7 +196,7 @@ def open_store(study: Study) -> "TensorStore":
     """The study's tensor store; StoreError with the remedy when nothing was read yet."""
     from stforecast.store import TensorStore
 
-    if not study.store.exists():
+    if isinstance(study.store, Path) and not study.store.exists():
         raise StoreError(
             f"there is no tensor store at {study.store}; make it with "
             f"`stforecast ingest{study.flags.replace('--store', '--output')}`"
@@ -202,7 +206,8 @@ def open_store(study: Study) -> "TensorStore":
 
 def name_of_store(store: str | Path) -> str:
     """A name for the study of a store that no experiment names."""
-    absolute = Path(store).absolute()
+    place = location(str(store))
+    absolute = place.absolute() if isinstance(place, Path) else place
     return safe_name(absolute.parent.name if absolute.name == STORE else absolute.stem)
 
 

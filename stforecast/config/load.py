@@ -24,6 +24,7 @@ from stforecast.config.text import KeyPath, read_yaml
 from stforecast.errors import ConfigError
 from stforecast.options import BUDGETS
 from stforecast.options.covariates import located
+from stforecast.remote import Location, is_address, location
 
 DEFAULT_FILE = "stforecast.yaml"
 
@@ -56,15 +57,17 @@ class LoadedExperiment:
         return Path(self.experiment.runs) / self.experiment.name
 
     @property
-    def store(self) -> Path:
+    def store(self) -> Location:
         store = self.experiment.data.store
+        if store and is_address(store):
+            return location(store)
         return self.base / store if store else self.folder / STORE
 
     @property
     def files(self) -> list[str]:
         """The data files, as seen from the working directory."""
         return [
-            name if name.startswith("package:") else str(self.base / name)
+            name if _is_fixed(name) else str(self.base / name)
             for name in self.experiment.data.files
         ]
 
@@ -261,10 +264,15 @@ def _from_here(keys: KeyPath, value: Any, base: Path) -> Any:
     if base == Path() or keys not in (("data", "files"), ("data", "store"), ("maps", "overlay")):
         return value
     if isinstance(value, str):
-        return value if value.startswith("package:") else str(Path(value).absolute())
+        return value if _is_fixed(value) else str(Path(value).absolute())
     if isinstance(value, list):
         return [_from_here(keys, item, base) for item in value]
     return value
+
+
+def _is_fixed(name: str) -> bool:
+    """Whether a file is where it is wherever one stands: in a package, or at an address."""
+    return name.startswith("package:") or is_address(name)
 
 
 def _files_from_here(key: str | int, value: Any) -> Any:

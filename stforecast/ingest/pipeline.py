@@ -22,6 +22,7 @@ from stforecast.ingest.tally import counted, history_of
 from stforecast.ingest.timeline import Timeline
 from stforecast.ingest.transform import build_record
 from stforecast.options import DataOptions, StorageOptions
+from stforecast.remote import Location
 from stforecast.sources import open_source
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
 from stforecast.store.counts import Counts
@@ -47,7 +48,7 @@ class Prepared:
 
     def write(
         self,
-        path: str | Path,
+        path: str | Location,
         *,
         overwrite: bool = False,
         progress: Progress | None = None,
@@ -153,7 +154,7 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
 
 def ingest(
     files: Sequence[str],
-    store: str | Path,
+    store: str | Location,
     options: DataOptions | None = None,
     *,
     base: str | Path = ".",

@@ -214,6 +214,11 @@ class RemotePath:
         with telling(self.protocol):
             self.fs.put_file(str(file), self.path)
 
+    def remove(self, *, recursive: bool = False) -> None:
+        """Remove the file, or all that lies beneath."""
+        with telling(self.protocol):
+            self.fs.rm(self.path, recursive=recursive)
+
     def get(self, file: Path) -> None:
         """Bring the file to a path on this machine."""
         with telling(self.protocol):

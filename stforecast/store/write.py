@@ -21,6 +21,7 @@ from stforecast import names
 from stforecast._version import __version__
 from stforecast.errors import StForecastError, StoreError
 from stforecast.options import StorageOptions
+from stforecast.remote import Location, RemotePath, location
 from stforecast.store.block import BlockDone
 from stforecast.store.commit import check_target, replaced
 from stforecast.store.counts import Counts
@@ -31,6 +32,7 @@ from stforecast.store.open import is_store
 from stforecast.store.reading import ReadError, blocks
 from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
+from stforecast.store.upload import Upload, check_address, uploaded
 from stforecast.store.work import do_blocks
 from stforecast.timeaxis import TimeAxis
 
@@ -42,7 +44,7 @@ WHAT = "a tensor store"
 
 def write_store(
     dataset: xr.Dataset,
-    path: str | Path,
+    path: str | Location,
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -58,11 +60,17 @@ def write_store(
     options), as JSON: where it is given, a write that is cut off or fails leaves the blocks that
     are written beside `path`, and the next one of the same goes on from them. StoreError if a
     store is in the way and not to be overwritten, or if it cannot be written; DataError if the
-    data cannot be read. In either case what was at `path` stays.
+    data cannot be read. In either case what was at `path` stays. At an address only a new store is
+    written, see :mod:`stforecast.store.upload`.
     """
-    path, storage = Path(path), storage or StorageOptions()
+    path, storage = location(path), storage or StorageOptions()
     store = TensorStore(dataset)
     cut = Cut.of(dataset.sizes, storage)
+    if isinstance(path, RemotePath):
+        with uploaded(path, overwrite=overwrite) as upload:
+            _write_elsewhere(store, upload, cut, storage, describe, _Written(store, progress))
+        _verify_times(TensorStore.open(path), store.axis, path)
+        return
     mark = None if made_of is None else _fingerprint(dataset, cut, storage, made_of)
 
     def resume(folder: Path) -> bool:
@@ -86,9 +94,7 @@ def write_store(
                 journal.add(done)
                 background.submit(_to_disk, folder, list(done.files))
                 written.add(done)
-            counts = written.counts.without(int((~store.present).sum()) * store.n_sequences)
-            meta = store.meta if describe is None else describe(store.meta, counts)
-            finish_store(folder, meta, written.valid, counts.missing, written.files)
+            _finish(store, folder, describe, written)
             verify_store(folder, written.valid, store.axis, path)
         except StForecastError as error:
             if not isinstance(error, ReadError):  # it would come again
@@ -98,9 +104,37 @@ def write_store(
         journal.forget()
 
 
-def check_store_target(path: str | Path, *, overwrite: bool) -> None:
+def _write_elsewhere(
+    store: TensorStore,
+    upload: Upload,
+    cut: Cut,
+    storage: StorageOptions,
+    describe: Describe | None,
+    written: "_Written",
+) -> None:
+    create_arrays(store, upload.folder, cut, storage)
+    record = list(blocks(store.dataset, cut))
+    for done in do_blocks(store.dataset, upload.folder, record, storage.memory_limit):
+        upload.ship(list(done.files))
+        written.add(done)
+    _finish(store, upload.folder, describe, written)
+
+
+def _finish(
+    store: TensorStore, folder: Path, describe: Describe | None, written: "_Written"
+) -> None:
+    counts = written.counts.without(int((~store.present).sum()) * store.n_sequences)
+    meta = store.meta if describe is None else describe(store.meta, counts)
+    finish_store(folder, meta, written.valid, counts.missing, written.files)
+
+
+def check_store_target(path: str | Location, *, overwrite: bool) -> None:
     """StoreError at once, before long work, when a store could not be written at `path`."""
-    check_target(Path(path), what=WHAT, overwrite=overwrite, ours=is_store)
+    path = location(path)
+    if isinstance(path, RemotePath):
+        check_address(path, overwrite=overwrite)
+    else:
+        check_target(path, what=WHAT, overwrite=overwrite, ours=is_store)
 
 
 class _Written:
@@ -235,14 +269,17 @@ def finish_store(
     write_manifest(folder, known=files)
 
 
+def _verify_times(written: TensorStore, axis: TimeAxis, path: Location) -> None:
+    if not np.array_equal(written.axis.times(), axis.times()):
+        raise StoreError(f"the times of {path} do not read back as they were written")
+
+
 def verify_store(folder: Path, counts: NDArray[np.int32], axis: TimeAxis, path: Path) -> None:
     """Read the store as it will be opened: its times are right, no values are without a shard.
 
     `counts` are the valid cells. StoreError, which names `path`, if it is not so.
     """
-    written = TensorStore.open(folder)
-    if not np.array_equal(written.axis.times(), axis.times()):
-        raise StoreError(f"the times of {path} do not read back as they were written")
+    _verify_times(TensorStore.open(folder), axis, path)
     array: Any = zarr.open_group(folder, mode="r")[names.DATA]
     lead = counts.ndim - 1  # sequences and times
     for index in np.ndindex(
