@@ -9,10 +9,12 @@ CHANNEL: Final = "channel"
 Y: Final = "y"
 X: Final = "x"
 BOUNDS: Final = "bnds"
+STATIC_FIELD: Final = "static_field"
 
 # Arrays of the tensor store.
 DATA: Final = "data"
 ABSENT: Final = "absent"
+STATIC: Final = "static"
 VALID_CELLS: Final = "valid_cells"
 MISSING: Final = "missing"
 META_ATTRIBUTE: Final = "stforecast"

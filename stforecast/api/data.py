@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from stforecast.ingest.pipeline import Prepared, prepare
 from stforecast.ingest.pipeline import ingest as _ingest
 from stforecast.options import DataOptions, VariableOptions
 from stforecast.sources import open_source
+from stforecast.sources.times import time_coordinate
 from stforecast.store import TensorStore
 from stforecast.timeaxis import TimeAxis
 from stforecast.windows.parts import dates_of
@@ -158,8 +159,11 @@ def _prepared(
     kept = _kept(record)
     bounds = kept.get("bounds", {})
     chosen = bounds if variables is None else variables
+    taken = {name: VariableOptions(**bounds.get(name, {})) for name in chosen}
+    if taken:
+        taken |= {name: VariableOptions(static=True) for name in _static_of(record, taken)}
     options = DataOptions(
-        variables={name: VariableOptions(**bounds.get(name, {})) for name in chosen} or None,
+        variables=taken or None,
         timezone=kept.get("timezone"),
         sequence=kept.get("sequence"),
         time_step=time_step or kept.get("time_step"),
@@ -168,6 +172,20 @@ def _prepared(
     if not kept:
         _tell(prepared.findings)
     return prepared
+
+
+def _static_of(record: xr.Dataset, taken: Collection[str]) -> list[str]:
+    """Variables on the rows and columns of those that are taken, without their time."""
+    first = next((record[name] for name in taken if name in record.data_vars), None)
+    time = None if first is None else time_coordinate(first)
+    if first is None or time is None:
+        return []
+    spatial = set(first.dims) - set(first[time].dims)
+    return [
+        str(name)
+        for name, item in record.data_vars.items()
+        if item.ndim == 2 and set(item.dims) <= spatial and name not in taken
+    ]
 
 
 def _shown(store: TensorStore, sources: Sequence[dict[str, Any]]) -> xr.Dataset:

@@ -27,6 +27,9 @@ def record_of(files: Sequence[str], options: DataOptions) -> "TensorStore":
 
 def options_of_history(card: "RunCard", options: DataOptions) -> DataOptions:
     """How to read a history for a run: as its record was read, and just what it needs of it."""
+    from stforecast.options.covariates import StaticCovariate
+    from stforecast.windows.spec import WindowSpec
+
     given = options.variables or {}
     # the step of the run is that of longer steps, not of the files
     step = card.time_step if options.resample is None else None

@@ -49,6 +49,18 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
     coords[names.CHANNEL] = xr.Variable(
         names.CHANNEL, np.array([channel.name for channel in layout.channels], dtype=object)
     )
+    static: dict[str, Any] = {}
+    if layout.static_channels:
+        chosen = [layout.static[channel.name].values for channel in layout.static_channels]
+        static[names.STATIC] = (
+            (names.STATIC_FIELD, names.Y, names.X),
+            np.stack(chosen),
+            {"long_name": "fields that are the same at all times"},
+        )
+        coords[names.STATIC_FIELD] = xr.Variable(
+            names.STATIC_FIELD,
+            np.array([channel.name for channel in layout.static_channels], dtype=object),
+        )
     return xr.Dataset(
         {
             names.DATA: ((*lead, names.TIME, names.CHANNEL, names.Y, names.X), data),
@@ -57,6 +69,7 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
                 (~timeline.present).astype(np.int8),
                 {"long_name": "1 where the source has no such time"},
             ),
+            **static,
         },
         coords=coords,
     )
@@ -139,6 +152,7 @@ def description(layout: Layout, timeline: Timeline, timezone: str) -> StoreMeta:
         x_name=grid.x_name,
         sequence_name=layout.sequence_name if names.SEQUENCE in source.dims else None,
         channels=layout.channels,
+        static=layout.static_channels,
         grid_kind=grid.kind,
         grid_mapping=grid.grid_mapping,
         crs_wkt=None if grid.crs is None else grid.crs.to_wkt(),
@@ -163,6 +177,7 @@ def mapping_text(layout: Layout, timeline: Timeline, timezone: str) -> dict[str,
     ]
     mapping = {
         "variables": ", ".join(variables),
+        **({"static fields": _static_text(layout)} if layout.static_channels else {}),
         "grid": _grid_text(layout.grid),
         "times": times_text(axis),
         "calendar": f"{axis.calendar}, clock {timezone}",
@@ -177,6 +192,16 @@ def times_text(axis: TimeAxis) -> str:
     first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
     step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
     return f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}"
+
+
+def _static_text(layout: Layout) -> str:
+    """Each with its units and its range."""
+    parts = []
+    for channel in layout.static_channels:
+        values = layout.static[channel.name]
+        units = f" ({channel.units})" if channel.units else ""
+        parts.append(f"{channel.name}{units} {float(values.min()):g} to {float(values.max()):g}")
+    return ", ".join(parts)
 
 
 def _grid_text(grid: Grid) -> str:

@@ -5,6 +5,7 @@ times are as the source has them, in its order, absent and duplicated ones inclu
 """
 
 from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from stforecast.ingest.dimensions import reduce_further, select, split_channels
 from stforecast.ingest.place import place
 from stforecast.ingest.region import cut
 from stforecast.ingest.stamps import read_stamps
+from stforecast.ingest.static import StaticField, read_static, static_field
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
@@ -39,7 +41,7 @@ from stforecast.timeaxis import stamp_text
 _BLOCK_CELLS = 2**22
 # Attributes of the files that say how their values are to be taken, whatever the user calls them.
 _KEPT = ("units", "GRIB_stepType")
-_RESERVED = {names.TIME, names.CHANNEL, names.SEQUENCE, names.Y, names.X}
+_RESERVED = {names.TIME, names.CHANNEL, names.SEQUENCE, names.Y, names.X, names.STATIC_FIELD}
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Layout:
     spatial coordinates and the grid mapping variable as coordinates, and the source's global
     attributes. ``scalars`` are its scalar coordinates: name to value and attributes. ``notes`` are
     sentences for the user. ``references`` are the times at which the forecasts of the rows began,
-    where they are of forecasts.
+    where they are of forecasts. ``static`` holds the fields that have no time, on ``(y, x)``.
     """
 
     dataset: xr.Dataset
@@ -61,6 +63,8 @@ class Layout:
     scalars: dict[str, Any]
     notes: list[str]
     references: NDArray[Any] | None = None
+    static: xr.Dataset = default(default_factory=xr.Dataset)
+    static_channels: list[ChannelMeta] = default(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,10 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     dataset = to_valid_time(dataset)
     references = dataset.encoding.get(REFERENCES)
     notes += dataset.encoding.get(names.SOURCE_NOTES, ())
-    fields = _fields(dataset, options, notes)
+    fields, fixed = _fields(dataset, options, notes)
     axes = fields[0].axes
-    for field in fields[1:]:
-        _check_alike(fields[0], field)
+    for other in fields[1:]:
+        _check_alike(fields[0], other)
     dataset = constant_coordinates(dataset, axes)
     grid = Grid.of_field(dataset, fields[0].choice.source, axes.y, axes.x)
     if options.grid is not None:
@@ -108,9 +112,10 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
             "so it is kept as it is and not used"
         )
     result = _canonical(fields, dataset, notes)
+    static, static_channels = read_static(fixed)
     if options.region is not None:
         part = cut(grid, options.region, notes)
-        result, grid = part.apply(result), part.grid
+        result, static, grid = part.apply(result), part.apply(static), part.grid
     result = result.assign_coords(grid.coords.coords)
     for name, variable in grid.coords.variables.items():
         result[name].encoding = dict(variable.encoding)
@@ -130,13 +135,19 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
         scalars=_scalars(fields, grid),
         notes=notes,
         references=_references(dataset, axes) if references is None else references,
+        static=static,
+        static_channels=static_channels,
     )
 
 
-def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list[_Field]:
+def _fields(
+    dataset: xr.Dataset, options: DataOptions, notes: list[str]
+) -> tuple[list[_Field], list[StaticField]]:
+    """The fields that change, and those of the same rows and columns that have no time."""
     choices, named = choose(dataset, options.variables)
     fields: list[_Field] = []
-    refusals: list[DataError] = []
+    timeless: list[tuple[Choice, NotAFieldError]] = []
+    refusals: list[NotAFieldError] = []
     for choice in choices:
         values = dataset[choice.source]
         try:
@@ -147,16 +158,31 @@ def _fields(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> list
                     f"a variable cannot be called {choice.name!r} here; give it another name with "
                     "data.variables"
                 )
-            axes = find_axes(values, _sequence(values, options), options.time_step, notes)
-            fields.append(_Field(choice, reduce_further(values, axes.dims), axes))
-        except NotAFieldError as refusal:
+        except NotAFieldError as error:
             if named:
                 raise
-            refusals.append(refusal)
+            refusals.append(error)
+            continue
+        try:
+            if choice.options.static:
+                raise NotAFieldError(f"{choice.name} is said to be static; a forecast needs others")
+            axes = find_axes(values, _sequence(values, options), options.time_step, notes)
+            fields.append(_Field(choice, reduce_further(values, axes.dims), axes))
+        except NotAFieldError as error:
+            timeless.append((choice, error))
     if not fields:
-        raise refusals[0]
+        raise [*(refusal for _, refusal in timeless), *refusals][0]
+    axes, fixed = fields[0].axes, []
+    for choice, refusal in timeless:
+        found = static_field(choice, dataset[choice.source], axes.y, axes.x)
+        if found is not None:
+            fixed.append(found)
+        elif named:
+            raise refusal
+        else:
+            refusals.append(refusal)
     notes.extend(f"left out: {refusal}" for refusal in refusals)
-    return fields
+    return fields, fixed
 
 
 def _sequence(values: xr.DataArray, options: DataOptions) -> str | None:

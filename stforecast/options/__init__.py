@@ -5,7 +5,7 @@ these sections, and the libraries take the sections they need.
 """
 
 from stforecast.options.cluster import ClusterOptions
-from stforecast.options.covariates import CalendarCovariate, CovariateOptions
+from stforecast.options.covariates import CalendarCovariate, CovariateOptions, StaticCovariate
 from stforecast.options.data import (
     DataOptions,
     GridOptions,
@@ -37,6 +37,7 @@ __all__ = [
     "RegionOptions",
     "ResampleOptions",
     "SplitOptions",
+    "StaticCovariate",
     "StorageOptions",
     "TrainingOptions",
     "VariableOptions",

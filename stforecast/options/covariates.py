@@ -70,6 +70,12 @@ class GridCovariate(Options):
     grid: OneOrMore[GridField] = Field(min_length=1)
 
 
+class StaticCovariate(Options):
+    """Fields of the record that are the same at all times, such as a land mask or orography."""
+
+    static: OneOrMore[str] = Field(min_length=1)
+
+
 class FileCovariate(Options):
     """Values from the user's own file: a series, or fields on the grid of the record.
 
@@ -115,6 +121,7 @@ _BY_KEY: dict[str, type[BaseModel]] = {
     "holidays": HolidayCovariate,
     "sun": SunCovariate,
     "grid": GridCovariate,
+    "static": StaticCovariate,
     "file": FileCovariate,
     "climatology": ClimatologyCovariate,
 }
@@ -137,6 +144,7 @@ CovariateOptions = Annotated[
     | Annotated[HolidayCovariate, Tag("HolidayCovariate")]
     | Annotated[SunCovariate, Tag("SunCovariate")]
     | Annotated[GridCovariate, Tag("GridCovariate")]
+    | Annotated[StaticCovariate, Tag("StaticCovariate")]
     | Annotated[FileCovariate, Tag("FileCovariate")]
     | Annotated[ClimatologyCovariate, Tag("ClimatologyCovariate")],
     Discriminator(_kind_of),

@@ -79,6 +79,11 @@ class VariableOptions(Options):
         description="sums over each time step become means per second, J m-2 becomes W m-2; with "
         "units, in those",
     )
+    static: bool = Field(
+        False,
+        description="the same at all times, such as a land mask in a file of one time; variables "
+        "without a time are so by themselves",
+    )
     stamp: Literal["start", "end"] | None = Field(
         None,
         description="which end of the time that a value stands for its stamp is; by time bounds, "

@@ -7,6 +7,7 @@ The tensor layout, in memory as on disk, is a dataset with
 - ``valid_cells([sequence,] time, channel)`` int32, how many cells are not missing;
 - ``missing(channel, y, x)`` int32, at how many times (of all sequences) that are not absent the
   cell has no value;
+- ``static(static_field, y, x)`` float32, where there are fields without a time, such as a land mask;
 - ``time``, ``channel`` (the names), and the source's own spatial coordinates, cell bounds, grid
   mapping and time bounds, under the source's names on the dimensions ``y`` and ``x``;
 - the attribute ``stforecast``: a :class:`StoreMeta` as JSON text.
@@ -112,6 +113,9 @@ class StoreMeta(_Meta):
         None, description="how training sequences are drawn, where they are not stored"
     )
     channels: list[ChannelMeta]
+    static: list[ChannelMeta] = Field(
+        default_factory=list, description="fields without a time, in the order of their array"
+    )
     grid_kind: str = "bare"
     grid_mapping: str | None = Field(None, description="name of the grid mapping variable")
     crs_wkt: str | None = None

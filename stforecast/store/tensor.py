@@ -155,6 +155,26 @@ class TensorStore:
         chosen = data.isel({names.SEQUENCE: sequences, names.TIME: slice(start, stop)})
         return np.array(chosen.values, dtype=np.float32)
 
+    @property
+    def static_fields(self) -> list[str]:
+        """Names of the fields that are the same at all times."""
+        return [field.name for field in self.meta.static]
+
+    def static(self, name: str) -> NDArray[np.float32]:
+        """A field that is the same at all times, ``(H, W)``, NaN where missing.
+
+        StoreError, naming those that there are, for one that there is not.
+        """
+        if name not in self.static_fields:
+            there = ", ".join(self.static_fields)
+            raise StoreError(
+                f"{self.path or 'the record'} has no static field {name!r}; "
+                + (f"there are {there}" if there else "there are none")
+            )
+        index = self.static_fields.index(name)
+        values = self.dataset[names.STATIC].isel({names.STATIC_FIELD: index}).values
+        return np.array(values, np.float32)
+
     def channel(self, name: str) -> ChannelMeta:
         """The description of a channel by its name."""
         for channel in self.meta.channels:
@@ -165,8 +185,8 @@ class TensorStore:
     def variables(self) -> xr.Dataset:
         """The record as the source had it, lazily: one variable per quantity.
 
-        Dimensions ``(time, y, x)`` under the source's names, with its coordinates and attributes.
-        Absent times are there, and missing.
+        Dimensions ``(time, y, x)`` under the source's names, with its coordinates and attributes;
+        static fields ``(y, x)``. Absent times are there, and missing.
         """
         data = self.dataset[names.DATA]
         if not data.variable._in_memory and data.chunks is None:
@@ -178,11 +198,16 @@ class TensorStore:
             variable.attrs = channel.cf_attrs()
             variable.encoding = {}
             chosen[channel.name] = variable
+        for field in self.meta.static:
+            chosen[field.name] = xr.Variable(
+                (names.Y, names.X), self.static(field.name), field.cf_attrs()
+            )
         spatial = set(self.grid.coords.variables)
+        own = {names.CHANNEL, names.STATIC_FIELD, names.Y, names.X}
         kept = {
             name: coord.variable
             for name, coord in self.dataset.coords.items()
-            if name not in spatial and {names.CHANNEL, names.Y, names.X}.isdisjoint(coord.dims)
+            if name not in spatial and own.isdisjoint(coord.dims)
         }
         result = xr.Dataset(chosen, coords=kept, attrs=dict(self.meta.attrs))
         renamed = {names.TIME: self.meta.time_name}
@@ -192,7 +217,7 @@ class TensorStore:
         result = self.grid.georeference(result)
         result = result.assign_coords(self._scalars(set(result.variables)))
         if mapping is not None:
-            for channel in self.meta.channels:
+            for channel in (*self.meta.channels, *self.meta.static):
                 result[channel.name].encoding["grid_mapping"] = mapping
         return result
 

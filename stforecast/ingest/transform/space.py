@@ -66,9 +66,21 @@ def coarsen(
         if not {names.Y, names.X} & set(coord.dims)
     }
     coords |= dict(larger.coords.variables)
+    static = {
+        channel.name: _larger(
+            record.layout.static[channel.name].variable,
+            weights,
+            rows,
+            columns,
+            _method(channel, variables.get(channel.name), grid),
+            options,
+        ).compute()
+        for channel in record.layout.static_channels
+    }
     layout = replace(
         record.layout,
         grid=larger,
+        static=xr.Dataset(static),
         channels=[
             described(
                 channel, cell_methods=extended(channel.cell_methods, "area", methods[channel.name])

@@ -12,6 +12,7 @@ from stforecast.options.covariates import (
     FileCovariate,
     GridCovariate,
     HolidayCovariate,
+    StaticCovariate,
     SunCovariate,
 )
 from stforecast.store import TensorStore
@@ -28,6 +29,7 @@ from stforecast.windows.covariates.calendar import CalendarCovariates
 from stforecast.windows.covariates.cells import GridCovariates
 from stforecast.windows.covariates.files import FileCovariates, LostCovariates
 from stforecast.windows.covariates.holidays import HolidayCovariates
+from stforecast.windows.covariates.record import StaticCovariates
 from stforecast.windows.covariates.sky import SunCovariates
 from stforecast.windows.spec import Told, WindowSpec
 
@@ -36,6 +38,7 @@ SOURCES: Final[dict[type, Callable[[Any, Setting], Covariate]]] = {
     HolidayCovariate: HolidayCovariates.of,
     SunCovariate: SunCovariates.of,
     GridCovariate: GridCovariates.of,
+    StaticCovariate: StaticCovariates.of,
     FileCovariate: FileCovariates.of,
 }
 

@@ -1,0 +1,64 @@
+"""Fields that are the same at all times: land masks, orography."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from stforecast import names
+from stforecast.errors import DataError
+from stforecast.ingest.variables import Choice, channel_meta
+from stforecast.sources.times import time_coordinate
+from stforecast.store import ChannelMeta
+from stforecast.store.reading import reading
+
+
+@dataclass(frozen=True)
+class StaticField:
+    """One of them, with its rows and columns first and second."""
+
+    choice: Choice
+    values: xr.DataArray
+
+
+def static_field(choice: Choice, values: xr.DataArray, y: str, x: str) -> StaticField | None:
+    """A variable as a field of its own on rows `y` and columns `x`; None where it has others.
+
+    Dimensions of a single entry go. DataError for one that is said to be static and has several
+    times.
+    """
+    if not {y, x} <= set(values.dims):
+        return None
+    others = [dim for dim in values.dims if dim not in (y, x)]
+    long = [dim for dim in others if values.sizes[dim] > 1]
+    if choice.options.static and long:
+        time = time_coordinate(values)
+        what = "times" if time is not None and values[time].dims[0] in long else "values"
+        raise DataError(
+            f"{values.name} has {values.sizes[long[0]]} {what} along {long[0]} and is said to be "
+            "static; give a file that has it once, under data.sources by itself if the others have "
+            "more times"
+        )
+    if long:
+        return None
+    return StaticField(choice, values.isel(dict.fromkeys(others, 0)).transpose(y, x))
+
+
+def read_static(fields: Sequence[StaticField]) -> tuple[xr.Dataset, list[ChannelMeta]]:
+    """The fields on ``(y, x)``, float32 and in memory, and what is known of each.
+
+    DataError for one without any value.
+    """
+    arrays = {}
+    for field in fields:
+        with reading():
+            values = np.asarray(field.values.values, np.float32)
+        if not np.isfinite(values).any():
+            raise DataError(
+                f"all values of {field.choice.name} are missing; leave it out of data.variables or "
+                "check the files"
+            )
+        kept = np.where(np.isfinite(values), values, np.float32(np.nan))
+        arrays[field.choice.name] = xr.Variable((names.Y, names.X), kept)
+    return xr.Dataset(arrays), [channel_meta(field.choice, field.values) for field in fields]
