@@ -1,5 +1,8 @@
-"""Values of a store that say whose they are when they cannot be read."""
+"""Values of a store that say so when they cannot be read, or are there no longer."""
 
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +13,27 @@ from xarray.core import indexing
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.remote import Location
+from stforecast.store.manifest import Manifest
 from stforecast.store.shards import first_line
 
 
 class _Guarded(BackendArray):
     """An array that is read when it is indexed; what its codecs raise becomes a StoreError."""
 
-    def __init__(self, variable: xr.Variable, where: str) -> None:
+    def __init__(self, variable: xr.Variable, where: Location) -> None:
         self.shape = variable.shape
         self.dtype = variable.dtype
         self._variable = variable
         self._where = where
+        self._shards: tuple[int, ...] | None = None
+        self._keys: frozenset[str] = frozenset()
+        if isinstance(where, Path):
+            encoding = variable.encoding
+            self._shards = encoding.get("shards") or encoding.get("chunks")
+            prefix = f"{names.DATA}/c/"
+            files = Manifest.read(where).files
+            self._keys = frozenset(key for key in files if key.startswith(prefix))
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -29,16 +42,51 @@ class _Guarded(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            return np.asarray(self._variable[key].values)
+            values = np.asarray(self._variable[key].values)
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
             raise StoreError(
                 f"values of the store {self._where} cannot be read ({first_line(error)}); "
                 f"stforecast check {self._where} names what is broken"
             ) from error
+        for file in self._files(key):
+            if not file.exists():  # Zarr takes it for one without values
+                raise StoreError(
+                    f"the store {self._where} has lost {file.relative_to(self._where)} since it "
+                    f"was opened; stforecast check {self._where} names what is broken"
+                )
+        return values
+
+    def _files(self, key: tuple[Any, ...]) -> Iterator[Path]:
+        """The shards that values were read from."""
+        if self._shards is None or not isinstance(self._where, Path):
+            return
+        numbers = (
+            _numbers(part, size, shard)
+            for part, size, shard in zip(key, self.shape, self._shards, strict=True)
+        )
+        for index in product(*numbers):
+            name = f"{names.DATA}/c/{'/'.join(map(str, index))}"
+            if name in self._keys:
+                yield self._where / name
 
 
-def guarded(dataset: xr.Dataset, where: str) -> xr.Dataset:
-    """A dataset in the tensor layout whose values are still to be read from `where`."""
+def _numbers(part: Any, size: int, shard: int) -> list[int]:
+    """The shards along a dimension that an index of it, a slice or an array, falls into."""
+    if isinstance(part, slice):
+        taken = range(*part.indices(size))
+        if not taken:
+            return []
+        first, last = sorted((taken[0], taken[-1]))
+        return list(range(first // shard, last // shard + 1))
+    positions = np.atleast_1d(np.asarray(part))
+    return [int(number) for number in np.unique(positions % size // shard)]
+
+
+def guarded(dataset: xr.Dataset, where: Location) -> xr.Dataset:
+    """A dataset in the tensor layout whose values are still to be read from `where`.
+
+    Reading them raises StoreError where they are damaged, or where a shard of the manifest is gone.
+    """
     if names.DATA not in dataset:
         return dataset
     variable = dataset.variables[names.DATA]

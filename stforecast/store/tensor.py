@@ -63,7 +63,7 @@ class TensorStore:
     def open(cls, path: str | Location) -> "TensorStore":
         """Open a store, lazily; StoreError if it is missing, broken or something else."""
         path = location(path)
-        store = cls(guarded(open_group(path), str(path)), where=str(path))
+        store = cls(guarded(open_group(path), path), where=str(path))
         store.path = path
         return store
 

@@ -305,6 +305,26 @@ class TestManifest:
         with pytest.raises(StoreError, match="checksum"):
             store.variables()["v0"].isel(time=[3, 40], lat=slice(2)).load()
 
+    def test_a_shard_that_is_lost_after_opening_is_not_read_as_missing(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("stforecast.store.layout._SHARD_BYTES", 6 * 8 * 4 * 20)
+        monkeypatch.setattr("stforecast.store.layout._CHUNK_STEPS", 4)
+        missing = (np.arange(100) // 20 == 2)[:, None, None, None]
+        write_store(make_store(100, missing=missing).dataset, tmp_path / "b.zarr")
+        store = TensorStore.open(tmp_path / "b.zarr")
+        (tmp_path / "b.zarr/data/c/3/0/0/0").unlink()
+        assert np.isfinite(store.read(0, 40)).all()
+        assert np.isnan(store.read(40, 60)).all()
+        for first, last in ((59, 61), (0, 100), (79, 80)):
+            with pytest.raises(StoreError, match="has lost data/c/3/0/0/0 since it was opened"):
+                store.read(first, last)
+        data = store.dataset[names.DATA]
+        assert np.isfinite(data[[-1, 5], 0, ::-1, 2].values).all()
+        for index in ([1, 70], slice(99, None, -7), -35):
+            with pytest.raises(StoreError, match="has lost"):
+                data[index].load()
+        with pytest.raises(StoreError, match="has lost"):
+            store.variables()["v0"].isel(time=70).load()
+
     @pytest.mark.parametrize("text", [None, "{", "[]", '{"files": {"a": 1}}'])
     def test_a_broken_manifest_is_told(self, path, text):
         (path / "manifest.json").unlink()
