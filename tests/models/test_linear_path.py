@@ -101,3 +101,18 @@ def test_simvp_forecasts_the_regression_and_what_it_leaves() -> None:
 def test_the_published_simvp_has_none() -> None:
     model = create_model("simvp", SHAPE, hid_S=4, hid_T=8, N_T=1)
     assert not any(name.startswith("linear") for name in model.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_compiles_and_exports() -> None:
+    torch._dynamo.reset()
+    model = create_model("simvp", SHAPE, hid_S=4, hid_T=8, N_T=1, linear_path=True).eval()
+    model.prepare(iter(samples()))
+    history, covariates, *_ = samples()[0]
+    with torch.no_grad():
+        expected = model(history, covariates)
+        compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="aot_eager")
+        torch.testing.assert_close(compiled(history, covariates), expected)
+        exported = torch.export.export(model, (history, covariates)).module()
+        torch.testing.assert_close(exported(history, covariates), expected)
