@@ -8,6 +8,7 @@ from xarray.coders import CFDatetimeCoder
 from stforecast import names
 from stforecast.errors import StoreError
 from stforecast.remote import Location, RemotePath, is_failure, told, zarr_store
+from stforecast.store.codecs import fast_codecs
 from stforecast.store.commit import repair
 from stforecast.store.manifest import check_manifest
 
@@ -62,12 +63,13 @@ def read_group(path: Location) -> xr.Dataset:
     StoreError if its description cannot be read.
     """
     try:
-        dataset: xr.Dataset = xr.open_zarr(
-            zarr_store(path),
-            chunks=None,
-            consolidated=True,
-            decode_times=CFDatetimeCoder(time_unit="us"),
-        )
+        with fast_codecs(path):
+            dataset: xr.Dataset = xr.open_zarr(
+                zarr_store(path),
+                chunks=None,
+                consolidated=True,
+                decode_times=CFDatetimeCoder(time_unit="us"),
+            )
     except Exception as error:
         if isinstance(path, RemotePath) and is_failure(error):
             reason = told(error, path.protocol).strerror
