@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from stforecast import names
+from stforecast import cluster, names
 from stforecast.api.options import data_options
 from stforecast.card import RunCard
 from stforecast.errors import ConfigError, StForecastWarning
+from stforecast.ingest.append import append as _append
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.pipeline import Prepared, prepare
 from stforecast.ingest.pipeline import ingest as _ingest
@@ -69,7 +70,9 @@ def ingest(
     store: str | Path,
     *,
     overwrite: bool = False,
+    append: bool = False,
     dry_run: bool = False,
+    scheduler: str | None = None,
     **options: Any,
 ) -> Findings:
     """Read files and write them as a tensor store, whole or not at all.
@@ -78,14 +81,23 @@ def ingest(
         files: as for :func:`open_data`.
         store: the store to write.
         overwrite: replace a store that is there.
+        append: add the files to a store that is there: new times come in, absent ones are filled,
+            and those that it has are skipped where the values are the same.
         dry_run: read everything and write nothing.
+        scheduler: address of a dask cluster whose workers do it; by default those of the dask
+            client that is there, if one is.
         options: as for :func:`open_data`.
 
     Returns:
         The mapping and what was found; ``findings()`` gives sentences, ``table`` draws them.
     """
     chosen = data_options("ingest", {**options, "files": _paths(files)})
-    return _ingest(chosen.files, store, chosen, overwrite=overwrite, dry_run=dry_run)
+    if append and overwrite:
+        raise ConfigError("ingest: append and overwrite exclude each other")
+    with cluster.running(scheduler):
+        if append:
+            return _append(chosen.files, store, chosen, dry_run=dry_run)
+        return _ingest(chosen.files, store, chosen, overwrite=overwrite, dry_run=dry_run)
 
 
 def _paths(files: str | Path | Sequence[str | Path]) -> list[str]:

@@ -1,12 +1,17 @@
 """`stforecast ingest`: files become a tensor store."""
 
+from pathlib import Path
+
 import click
 
+from stforecast.cli.cluster import scheduler_option, working
 from stforecast.cli.options import experiment_options, talk_options
 from stforecast.cli.progress import progress_bar
 from stforecast.cli.session import Session
 from stforecast.cli.study import name_of_files, open_study
+from stforecast.config.load import DEFAULT_FILE
 from stforecast.errors import ConfigError
+from stforecast.options import ClusterOptions
 
 
 @click.command(
@@ -17,6 +22,8 @@ from stforecast.errors import ConfigError
     stforecast ingest                          the experiment's own files
     stforecast ingest -c taxi.yaml --dry-run   what would be read, and what is wrong with it
     stforecast ingest t2m_*.nc --output t2m.zarr
+    stforecast ingest --append today_*.nc      more of the same, from files that came in
+    stforecast ingest --scheduler tcp://node1:8786   by the workers of a dask cluster
 """,
 )
 @click.argument("files", nargs=-1, type=click.Path())
@@ -33,7 +40,14 @@ from stforecast.errors import ConfigError
     help="netcdf (also GRIB and Zarr) or deepst [default: found from the file].",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the store if it exists, once all is well.")
+@click.option(
+    "--append",
+    is_flag=True,
+    help="Add FILES to the store: new times come in, absent ones are filled, those that are there "
+    "already are skipped. Without a store there is made one.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@scheduler_option
 @experiment_options
 @talk_options
 def command(
@@ -42,7 +56,9 @@ def command(
     output: str | None,
     reader: str | None,
     overwrite: bool,
+    append: bool,
     dry_run: bool,
+    scheduler: str | None,
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -51,8 +67,15 @@ def command(
     FILES are NetCDF, GRIB or Zarr files, or HDF5 files as of DeepST (TaxiBJ, BikeNYC); several make
     one record. Without FILES, those of the experiment are read. Duplicated times, rows out of
     order, absent times and missing cells are found, told, and kept in the store as what they are.
-    The store appears whole or not at all.
+    The store appears whole or not at all, and so does what --append adds to it.
     """
+    if append and overwrite:
+        raise click.UsageError("--append and --overwrite exclude each other")
+    if append and files and output is None and config is None and not Path(DEFAULT_FILE).exists():
+        raise ConfigError(
+            f"there is no {DEFAULT_FILE} here that says which store to add to; name it with "
+            "--output STORE, or the experiment with -c FILE"
+        )
     own_data = name_of_files(files) if files else None
     study = open_study(session, config, overrides, own_data=own_data, files=files, store=output)
     if not study.files:
@@ -61,17 +84,28 @@ def command(
             "experiment file"
         )
     from stforecast.ingest import ingest
+    from stforecast.ingest.append import append as add
 
-    with progress_bar(session, "reading") as progress:
-        findings = ingest(
-            study.files,
-            study.store,
-            study.experiment.data,
-            reader=reader,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            progress=progress,
-        )
+    workers = ClusterOptions() if dry_run else study.experiment.cluster
+    with (
+        working(session, workers, None if dry_run else scheduler),
+        progress_bar(session, "reading") as progress,
+    ):
+        data = study.experiment.data
+        if append:
+            findings = add(
+                study.files, study.store, data, reader=reader, dry_run=dry_run, progress=progress
+            )
+        else:
+            findings = ingest(
+                study.files,
+                study.store,
+                data,
+                reader=reader,
+                overwrite=overwrite,
+                dry_run=dry_run,
+                progress=progress,
+            )
     session.show(findings.table)
     if dry_run:
         session.say(f"Nothing was written; without --dry-run the store is {study.store}")

@@ -24,8 +24,6 @@ from stforecast.ingest.survey import cells
 from stforecast.ingest.tally import counted, counts_of, history_of, merge_history
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
-from stforecast.sources.combine import with_time_axis
-from stforecast.sources.times import time_coordinate
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.append import grown, shard_steps
 from stforecast.store.counts import Counts
@@ -212,8 +210,6 @@ class _Told:
 
 def _prepare(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
     """The record of the files, in the time step of the store; DataError if they have another."""
-    if time_coordinate(ds) is None:
-        ds = with_time_axis(ds)
     if (store.meta.recipe or {}).get("resample") is not None:
         return prepare(ds, options)  # the step of the files is another one
     ours = store.axis.step

@@ -114,7 +114,10 @@ def _is_time_by_name(field: xr.DataArray, dim: Hashable) -> bool:
 def _no_time(field: xr.DataArray) -> str:
     dims = f"{field.name} has no time axis among its dimensions ({dims_text(field.sizes.items())})"
     if any(coord.ndim == 0 and holds_stamps(coord) for coord in field.coords.values()):
-        return f"{dims}, only a single time; give the files of the other times too"
+        return (
+            f"{dims}, only a single time; give the files of the other times too, or data.time_step "
+            "where they are added later"
+        )
     return f"{dims}; a forecast needs a record in time"
 
 

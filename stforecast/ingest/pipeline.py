@@ -24,6 +24,8 @@ from stforecast.ingest.transform import build_record
 from stforecast.options import DataOptions, StorageOptions
 from stforecast.remote import Location
 from stforecast.sources import open_source
+from stforecast.sources.combine import with_time_axis
+from stforecast.sources.times import time_coordinate
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
 from stforecast.store.counts import Counts
 from stforecast.store.reading import ReadError, pieces
@@ -137,7 +139,9 @@ def prepare(ds: xr.Dataset, options: DataOptions | None = None) -> Prepared:
     """
     options = options or DataOptions()
     timezone = _timezone(options.timezone)
-    record = build_record(_lazy(ds), options)
+    if options.time_step is not None and time_coordinate(ds) is None:
+        ds = with_time_axis(ds)  # a record of one time, which grows
+    record = build_record(ds, options)
     layout, timeline = record.layout, record.timeline
     findings = record.findings(timezone)
     meta = description(layout, timeline, timezone)
@@ -225,14 +229,3 @@ def _timezone(name: str | None) -> str:
         raise ConfigError(
             f"data.timezone: {name!r} is not in the IANA database; write it as Europe/Berlin or UTC"
         ) from None
-
-
-def _lazy(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset with values that are not in memory as dask arrays, so that none are read yet."""
-    waiting = [
-        name
-        for name, array in ds.data_vars.items()
-        # dates of cftime (time bounds) are few, and dask cannot tell how large they are
-        if array.chunks is None and not array.variable._in_memory and array.dtype != object
-    ]
-    return ds.assign({name: ds[name].chunk("auto") for name in waiting}) if waiting else ds

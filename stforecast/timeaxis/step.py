@@ -80,6 +80,7 @@ class TimeStep:
             raise DataError(
                 f"the record has {'a single time' if only else 'no time'}{only}; a forecast needs "
                 "at least two different ones"
+                + ("; where more come later, give data.time_step" if only else "")
             )
         differences = np.diff(micros)
         if differences.min() >= 27 * DAY:

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from stforecast.errors import DataError, StoreError
-from stforecast.ingest import append, ingest
+from stforecast.ingest import ingest
+from stforecast.ingest.append import append
 from stforecast.options import StorageOptions
 from stforecast.remote import RemotePath
 from stforecast.store import TensorStore, open_store, write_store
