@@ -78,7 +78,7 @@ def command(
         )
     own_data = name_of_files(files) if files else None
     study = open_study(session, config, overrides, own_data=own_data, files=files, store=output)
-    if not study.files:
+    if not study.files and not study.experiment.data.sources:
         raise ConfigError(
             "there are no files to read; name them on the command line or as data.files in the "
             "experiment file"
