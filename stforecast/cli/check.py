@@ -52,7 +52,8 @@ Examples:
 def command(session: Session, store: str, quick: bool, sources: bool) -> None:
     """Prove that a tensor store is whole, or name all that is broken.
 
-    STORE is a folder that stforecast ingest made, also one that it was killed on.
+    STORE is what stforecast ingest made, on this machine or at an address, and also what it left
+    unfinished.
     """
     from stforecast.store.check import check
 

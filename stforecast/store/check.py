@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from stforecast import folders, names
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
+from stforecast.remote import Location, location, zarr_store
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.commit import repair
-from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256
+from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256, sizes_of
 from stforecast.store.open import is_store, read_group
 from stforecast.store.origins import changed_sources
 from stforecast.store.schema import StoreMeta
@@ -32,7 +33,7 @@ _DATA = f"{names.DATA}/c/"
 
 
 def check(
-    store: str | Path,
+    store: str | Location,
     *,
     quick: bool = False,
     sources: bool = False,
@@ -45,7 +46,7 @@ def check(
     stays flat whatever the size.
 
     Args:
-        store: a store on disk, also what a write that did not end left of one.
+        store: a store on this machine or at an address, also what a write that did not end left.
         quick: compare presence and sizes, and checksums of all but the data.
         sources: count it as a problem when a file that the store was made of is gone or has
             another size or time; else that is a note.
@@ -55,16 +56,20 @@ def check(
         What was found, true when nothing is broken.
 
     Raises:
-        StoreError: there is no store at all.
+        StoreError: there is no store at all, or it cannot be reached.
     """
-    path = Path(store)
-    _find(path)
-    return _Check(path, quick, sources).run(progress)
+    path = location(store)
+    try:
+        _find(path)
+        return _Check(path, quick, sources).run(progress)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {reason(error)}") from error
 
 
-def _find(path: Path) -> None:
-    repair(path)
-    if not path.exists():
+def _find(path: Location) -> None:
+    if isinstance(path, Path):
+        repair(path)
+    if isinstance(path, Path) and not path.exists():
         left = [left.path.name for left in folders.leftovers(path) if left.kind == "partial"]
         if left:
             raise StoreError(
@@ -79,11 +84,12 @@ def _find(path: Path) -> None:
 class _Check:
     """One check: what is found piles up in its result."""
 
-    def __init__(self, path: Path, quick: bool, sources: bool) -> None:
+    def __init__(self, path: Location, quick: bool, sources: bool) -> None:
         self.path = path
         self.quick = quick
         self.result = Checkup(path, quick, must_have_sources=sources)
-        self.there = set(_keys_below(path)) - {MANIFEST}
+        self.manifest = _manifest(path)
+        self.sizes = _sizes_below(path, self.manifest)
         self.covered = dict(self._regions())
         self.record: TensorStore | None = None
         self.axis: TimeAxis | None = None
@@ -123,32 +129,30 @@ class _Check:
 
         None of an array whose description is broken: the checksum of that tells.
         """
-        for name in sorted({key.split("/")[0] for key in self.there if "/" in key}):
+        for name in sorted({key.split("/")[0] for key in self.sizes if "/" in key}):
             try:
-                array = zarr.open_array(self.path / name, mode="r", zarr_format=3)
+                array = zarr.open_array(zarr_store(self.path / name), mode="r", zarr_format=3)
                 yield from ((key, (array, region)) for key, region in regions(name, array))
             except Exception:
                 continue
 
     def _compare_with_manifest(self) -> Mapping[str, Entry | None]:
         """The files to look at: those of the manifest, or without one those that are there."""
-        try:
-            manifest = Manifest.read(self.path)
-        except StoreError:
-            lost = not (self.path / MANIFEST).exists()
-            fault = "is missing" if lost else "cannot be understood"
+        there, manifest = self.sizes.keys(), self.manifest
+        if manifest is None:
+            fault = "cannot be understood" if (self.path / MANIFEST).exists() else "is missing"
             self._add(MANIFEST, f"{fault}, so a lost shard looks like one without values")
-            return dict.fromkeys(sorted(self.there))
+            return dict.fromkeys(sorted(there))
         result, listed = self.result, manifest.files.keys() | manifest.empty
         result.files = len(manifest.files)
         result.size = sum(entry.size for entry in manifest.files.values())
         result.shards = sum(map(_is_data, manifest.files))
         result.empty = sum(map(_is_data, manifest.empty))
-        for key in manifest.empty & self.there:
+        for key in manifest.empty & there:
             self._add(key, "is there, though it had no values when the store was made")
         for key in self.covered.keys() - listed:
             self._add(key, "is not in the manifest")
-        if strange := sorted(self.there - listed - self.covered.keys()):
+        if strange := sorted(there - listed - self.covered.keys()):
             more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
             result.notes.append(f"not of the store: {', '.join(strange[:_NAMED])}{more}")
         return manifest.files
@@ -202,8 +206,10 @@ class _Check:
         """What is wrong with a file; the values that it holds of the data are counted."""
         path = self.path / key
         skipped = self.quick and _is_data(key)
+        size = self.sizes.get(key)
+        if size is None:
+            return "is missing"
         try:
-            size = path.stat().st_size
             if entry is not None and size != entry.size:
                 return f"has {size} bytes instead of {entry.size}"
             if entry is not None and not skipped and sha256(path) != entry.sha256:
@@ -247,6 +253,8 @@ class _Check:
             self._add(part, fault, named + more)
 
     def _tell_leftovers(self) -> None:
+        if not isinstance(self.path, Path):
+            return
         for left in folders.leftovers(self.path):
             whose = "is being written" if left.alive else "was left by a write that did not end"
             self.result.notes.append(f"{left.path.name} beside it {whose}")
@@ -305,10 +313,22 @@ def _positions(what: str, start: int, stop: int) -> str:
     return f"{what} {start}" if stop == start + 1 else f"{what}s {start} to {stop - 1}"
 
 
-def _keys_below(folder: Path) -> Iterator[str]:
-    for root, _, files in os.walk(folder):
-        for name in files:
-            yield (Path(root) / name).relative_to(folder).as_posix()
+def _manifest(path: Location) -> Manifest | None:
+    try:
+        return Manifest.read(path)
+    except StoreError:
+        return None
+
+
+def _sizes_below(path: Location, manifest: Manifest | None) -> dict[str, int]:
+    """The size of each file of a store but the manifest; at an address, of those it should have."""
+    if isinstance(path, Path):
+        found = (Path(root) / name for root, _, files in os.walk(path) for name in files)
+        sizes = {file.relative_to(path).as_posix(): file.lstat().st_size for file in found}
+        sizes.pop(MANIFEST, None)
+        return sizes
+    keys = [] if manifest is None else [*manifest.files, *manifest.empty]
+    return {key: size for key, size in sizes_of(path, keys).items() if size is not None}
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:

@@ -1,7 +1,8 @@
 """What a check of a store found, in words."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from stforecast.remote import Location
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Problem:
 class Checkup:
     """What a check of a store found. It is true when the store is whole."""
 
-    path: Path
+    path: Location
     quick: bool = False
     problems: list[Problem] = field(default_factory=list)
     sources: list[Problem] = field(default_factory=list)

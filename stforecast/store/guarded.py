@@ -48,17 +48,17 @@ class _Guarded(BackendArray):
                 f"values of the store {self._where} cannot be read ({first_line(error)}); "
                 f"stforecast check {self._where} names what is broken"
             ) from error
-        for file in self._files(key):
-            if not file.exists():  # Zarr takes it for one without values
+        for name in self._files(key):
+            if not (self._where / name).exists():  # Zarr takes it for one without values
                 raise StoreError(
-                    f"the store {self._where} has lost {file.relative_to(self._where)} since it "
-                    f"was opened; stforecast check {self._where} names what is broken"
+                    f"the store {self._where} has lost {name} since it was opened; stforecast "
+                    f"check {self._where} names what is broken"
                 )
         return values
 
-    def _files(self, key: tuple[Any, ...]) -> Iterator[Path]:
-        """The shards that values were read from."""
-        if self._shards is None or not isinstance(self._where, Path):
+    def _files(self, key: tuple[Any, ...]) -> Iterator[str]:
+        """The shards that values were read from, as far as they have files."""
+        if self._shards is None:
             return
         numbers = (
             _numbers(part, size, shard)
@@ -67,7 +67,7 @@ class _Guarded(BackendArray):
         for index in product(*numbers):
             name = f"{names.DATA}/c/{'/'.join(map(str, index))}"
             if name in self._keys:
-                yield self._where / name
+                yield name
 
 
 def _numbers(part: Any, size: int, shard: int) -> list[int]:

@@ -103,7 +103,7 @@ def check_manifest(folder: Location, *, checksums: bool = False) -> None:
         key for key, entry in manifest.files.items() if checksums or is_read_at_once(key, entry)
     ]
     try:
-        sizes = _sizes(folder, [*manifest.files, *manifest.empty])
+        sizes = sizes_of(folder, [*manifest.files, *manifest.empty])
         for key, entry in manifest.files.items():
             if sizes[key] is None:
                 raise StoreError(f"the store {folder} has lost its file {key}; {REMEDY}")
@@ -119,7 +119,7 @@ def check_manifest(folder: Location, *, checksums: bool = False) -> None:
             raise StoreError(f"the store {folder} was changed since it was made: {key} was empty")
 
 
-def _sizes(folder: Location, keys: list[str]) -> dict[str, int | None]:
+def sizes_of(folder: Location, keys: list[str]) -> dict[str, int | None]:
     """Sizes of files in bytes, None for one that is not there."""
     if isinstance(folder, RemotePath):
         return folder.sizes(keys)

@@ -53,7 +53,7 @@ class Growth:
         assert outcome.status == 0
         found = self.material.state(store)
         assert found["problems"] == []
-        assert found["beside"] == []
+        assert found["beside"] == found["strange"] == []
         assert found["digest"] == self.after
         assert [file.name for file in store.parent.iterdir()] == [store.name]
 

@@ -61,11 +61,18 @@ def state(store: str) -> dict[str, Any]:
     try:
         found = sf.check(path)
     except StoreError as error:
-        return {"digest": None, "problems": [], "beside": beside, "error": str(error)}
+        return {
+            "digest": None,
+            "problems": [],
+            "beside": beside,
+            "strange": [],
+            "error": str(error),
+        }
     return {
         "digest": digest(path),
         "problems": [str(problem) for problem in found.problems],
         "beside": beside,
+        "strange": [note for note in found.notes if note.startswith("not of the store")],
         "shards": found.shards,
     }
 

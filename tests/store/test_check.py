@@ -17,10 +17,12 @@ import stforecast as sf
 from stforecast import folders, names
 from stforecast.cli.main import program
 from stforecast.errors import StoreError
+from stforecast.remote import RemotePath
 from stforecast.store import StoreMeta, write_store
 from stforecast.store import manifest as manifests
 from stforecast.store.check import check
 from tests.helpers import make_store
+from tests.remote.servers import served
 
 
 @pytest.fixture(autouse=True)
@@ -321,6 +323,34 @@ class TestAround:
         assert not strict
         assert strict.sentence.startswith(f"the store {store} is whole, but not all")
         assert "and 2 more" in strict.sentence
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("kind", ["http", "s3"])
+    def test_a_store_elsewhere(self, path, kind, s3, request):
+        with served(path.parent) as server:
+            address = f"{server.url}/a.zarr"
+            if kind == "s3":
+                address = f"{s3}/{request.node.name.partition('[')[0]}/a.zarr"
+                for key in keys(path):
+                    (RemotePath(address) / key).write_bytes((path / key).read_bytes())
+            found = check(address)
+            assert found.problems == []
+            assert (found.shards, found.empty) == (4, 1)
+            with pytest.raises(
+                StoreError, match=r"is not a tensor store|there is no|cannot be read"
+            ):
+                check(f"{address}2")
+            lost, changed = "data/c/0/0/0/0", "data/c/3/0/0/0"
+            flip(path / changed, 50)
+            (path / lost).unlink()
+            if kind == "s3":
+                (RemotePath(address) / lost).remove()
+                (RemotePath(address) / changed).write_bytes((path / changed).read_bytes())
+            assert [(problem.part, problem.fault) for problem in check(address).problems] == [
+                (lost, "is missing"),
+                (changed, "has other bytes than were written"),
+            ]
 
 
 class TestCommand:
