@@ -1,8 +1,9 @@
 """What all files that xarray opens have in common: decoding, references, chunks."""
 
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from xarray.coders import CFDatetimeCoder
 from stforecast.grid import promote_references
 from stforecast.sources.times import time_coordinate
 
-# Cells of a block of a variable: 32 MiB of float32.
-_BLOCK_CELLS = 2**23
+# Cells of a block of a variable: 4 MiB of float32.
+_BLOCK_CELLS = 2**20
 
 
 def decode_arguments() -> dict[str, Any]:
@@ -70,11 +71,24 @@ def in_blocks(variable: xr.Variable, time: Hashable | None) -> xr.Variable | Non
     blocks[first] = max(1, _BLOCK_CELLS // (frame * step)) * step
     if min(blocks[first], variable.sizes[first]) * frame > 4 * _BLOCK_CELLS:
         # a file made for reading time series: its chunks are long, so the blocks are narrow
-        blocks |= {dim: int(stored.get(dim, blocks[dim])) for dim in variable.dims if dim != first}
+        blocks |= _tile(variable, first, blocks[first], stored)
     chunked = variable.chunk(blocks)
     if chunked.dtype == np.float64 and _is_packed(variable.encoding):
         chunked = chunked.astype(np.float32)
     return chunked
+
+
+def _tile(
+    variable: xr.Variable, first: Hashable, steps: int, stored: Mapping[Hashable, int]
+) -> dict[Hashable, int]:
+    """Runs of whole chunks of the other dimensions, as long as make a block, the last first."""
+    others = [dim for dim in variable.dims if dim != first]
+    sizes = {dim: variable.sizes[dim] for dim in others}
+    tile = {dim: min(int(stored.get(dim, size)), size) for dim, size in sizes.items()}
+    for dim in reversed(others):
+        cells = min(steps, variable.sizes[first]) * prod(tile.values())
+        tile[dim] = min(tile[dim] * max(1, 4 * _BLOCK_CELLS // cells), sizes[dim])
+    return tile
 
 
 def _is_packed(encoding: dict[Any, Any]) -> bool:

@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from stforecast import names
+from stforecast.readcache import keep_little
 from stforecast.store.counts import Counts
 from stforecast.store.manifest import Entry
-from stforecast.store.reading import PIECE, Block, pieces
+from stforecast.store.reading import PIECE, Block, Values, pieces
 from stforecast.store.shardfile import ShardFile, ShardFormat
 
 
@@ -34,26 +34,27 @@ class BlockDone:
     """The shards by their key in the store; one without any value has no file."""
 
 
-def write_block(values: Any, folder: Path | str, block: Block) -> BlockDone:
+def write_block(values: Values, folder: Path | str, block: Block) -> BlockDone:
     """Write the values of a block as whole shards of ``data`` of the Zarr group in `folder`.
 
-    `values` are the block's alone, ``([sequence,] time, channel, y, x)``: of numpy, of dask, or a
-    variable of xarray, read once and in order. The block begins where a shard begins, and ends
-    where one or the record ends. Its shards get their names when they are whole, so those of an
-    earlier try are replaced. ReadError if the source fails, OSError if the disk does.
+    `values` are the block's alone, ``([sequence,] time, channel, y, x)``, read once and in order.
+    The block begins where a shard begins, and ends where one or the record ends. Its shards get
+    their names when they are whole, so those of an earlier try are replaced. ReadError if the
+    source fails, OSError if the disk does.
     """
     (done,) = write_blocks(values, folder, [block])
     return done
 
 
 def write_blocks(
-    values: Any, folder: Path | str, blocks: Sequence[Block], *, size: int = PIECE
+    values: Values, folder: Path | str, blocks: Sequence[Block], *, size: int = PIECE
 ) -> Iterator[BlockDone]:
     """Like :func:`write_block` for blocks that follow one another along the first dimension.
 
     `values` are those of all of them. A chunk of the source that lies across two blocks is read
     once, and the next piece of about `size` bytes is read while the one before is encoded.
     """
+    keep_little()  # on a worker files are opened here
     folder = Path(folder)
     array = zarr.open_array(folder / names.DATA, mode="r")
     format = ShardFormat.of(array)

@@ -99,7 +99,10 @@ class Journal:
         if self._fingerprint is None:
             return None
         try:
-            with np.load(self._path(block), allow_pickle=False) as held:
+            with (
+                self._path(block).open("rb") as file,
+                np.load(file, allow_pickle=False) as held,
+            ):
                 kept: dict[str, NDArray[np.generic]] = {key: held[key] for key in held.files}
             told = json.loads(bytes(kept["files"].astype(np.uint8)))
             files = {

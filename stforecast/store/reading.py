@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -71,26 +72,46 @@ def blocks(dataset: xr.Dataset, cut: Cut | None = None) -> Iterator[Block]:
             yield Block(start, min(start + steps, n), sequences)
 
 
-def pieces(values: Any, size: int = PIECE) -> Iterator[NDArray[np.float32]]:
+class Rows(Protocol):
+    """An array that reads its rows when they are asked for by a slice.
+
+    Where it has ``chunks``, as dask's arrays do, those of one are read at once.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
+
+
+Values = NDArray[Any] | da.Array | xr.Variable | Rows
+"""The values of a record, or of a part of it, wherever they are."""
+
+
+def pieces(values: Values, size: int = PIECE) -> Iterator[NDArray[np.float32]]:
     """The rows of an array one after the other, as many at once as have about `size` bytes.
 
-    `values` is of numpy, of dask, or a variable of xarray. The chunks of dask along the first
-    dimension are read whole, so that none is read twice; one that is larger than `size` is given
-    in one piece. They must not be changed: they may be the source's own. ReadError if it fails.
+    The chunks of dask along the first dimension are read whole, so that none is read twice; one
+    that is larger than `size` is given in one piece. Pieces must not be changed: they may be the
+    source's own. ReadError if it fails.
     """
     most = max(1, size // max(1, _ITEM * prod(values.shape[1:])))
-    chunks = getattr(values, "chunks", None)
-    rows = (1,) * values.shape[0] if chunks is None else chunks[0]
+    rows = getattr(values, "chunks", None) or ((1,) * values.shape[0],)
     begin = 0
-    for end in _ends(rows, most):
+    for end in _ends(rows[0], most):
         with reading():
-            part = values[begin:end]
-            part = getattr(part, "data" if chunks is not None else "values", part)
-            if chunks is not None:
-                part = part.compute(scheduler="synchronous")
-            part = np.asarray(part, dtype=np.float32)
-        yield part
+            piece = np.asarray(_read(values, begin, end), dtype=np.float32)
+        yield piece
         begin = end
+
+
+def _read(values: Values, begin: int, end: int) -> NDArray[Any]:
+    part = values[begin:end]
+    if isinstance(part, xr.Variable):
+        part = part.values if part.chunks is None else part.data
+    if isinstance(part, da.Array):
+        part = part.compute(scheduler="synchronous")
+    return np.asarray(part)
 
 
 def _ends(sizes: tuple[int, ...], most: int) -> Iterator[int]:

@@ -8,19 +8,24 @@ from math import prod
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import Any
 
+import dask
+import dask.array as da
 import xarray as xr
 
 from stforecast import cluster, names
 from stforecast.errors import DataError
 from stforecast.options.storage import size_text
 from stforecast.store.block import BlockDone, write_block, write_blocks
-from stforecast.store.reading import PIECE, Block
+from stforecast.store.reading import PIECE, Block, Values
+from stforecast.store.spill import Spilled, spill
 
+# Where values wait that are turned; gone when all blocks are written.
+SPILLED = f"{names.DATA}/.spilled"
 # Copies of a piece that a thread has at once, at most: as its library gives it, in float64, in
 # float32, stacked; one more piece is read ahead.
 _COPIES = 8
+_ITEM = 4
 # What the process takes when nothing can tell, and what it takes beside pieces: buffers of files,
 # and what the allocator does not give back.
 _BASE = 250 * 2**20
@@ -33,52 +38,71 @@ def do_blocks(
     """Write the blocks of a dataset in the tensor layout, and give each when it is done.
 
     On a cluster where there is one (:func:`stforecast.cluster.current_client`), else in threads,
-    as many as have room. DataError when the memory limit has no room for one.
+    as many as have room. Where not even one has, as the chunks of the source hold too many times,
+    the values go by way of a file. DataError if a single chunk is too large for the limit.
     """
     if not blocks:
         return
+    folder = folder.absolute()  # workers may have another working directory
+    values = dataset[names.DATA].variable if dataset.chunks is None else dataset[names.DATA].data
+    piece = max(PIECE, largest_piece(dataset[names.DATA]))
+    room = memory_limit - _memory() - _BESIDE
+    if room < _COPIES * piece:
+        values = _turned(dataset[names.DATA], folder, memory_limit, room)
+        piece = PIECE
     client = cluster.current_client()
     if client is not None:
         cluster.require_shared(client, folder)
-        tasks = ((values_of(dataset, [block]), str(folder), block) for block in blocks)
+        # a worker takes of the graph what is its block's
+        tasks = ((_alone(part_of(values, [block])), str(folder), block) for block in blocks)
         yield from cluster.spread(write_block, tasks, ordered=False)
         return
-    threads = min(_threads(dataset, memory_limit), len(blocks))
+    threads = max(1, min(room // (_COPIES * piece), _processors(), len(blocks)))
     runs = [part for run in _runs(blocks) for part in _parts(run, threads)]
     if threads == 1 or len(runs) == 1:
         for run in runs:
-            yield from write_blocks(values_of(dataset, run), folder, run)
+            yield from write_blocks(part_of(values, run), folder, run, size=PIECE)
         return
-    yield from _in_threads(dataset, folder, runs, threads)
+    yield from _in_threads(values, folder, runs, threads)
 
 
-def values_of(dataset: xr.Dataset, blocks: Sequence[Block]) -> Any:
-    """The values of blocks that follow one another, as :func:`write_blocks` takes them."""
+def part_of(values: Values, blocks: Sequence[Block]) -> Values:
+    """The values of blocks that follow one another, of those of the record."""
     first, last = blocks[0].index, blocks[-1].index
     index = (slice(first[0].start, last[0].stop), *first[1:])
-    data = dataset[names.DATA]
-    return data.variable[index] if data.chunks is None else data.data[index]
+    if isinstance(values, Spilled):
+        return values.take(index)
+    part: Values = values[index]  # type: ignore[index]
+    return part
 
 
-def largest_chunk(dataset: xr.Dataset) -> int:
+def _alone(values: Values) -> Values:
+    """The same values with as much of their dask graph as they are made of."""
+    if not isinstance(values, da.Array):
+        return values
+    (alone,) = dask.optimize(values)
+    kept: Values = alone
+    return kept
+
+
+def largest_piece(data: xr.DataArray) -> int:
     """Bytes of float32 that are read at once: all that lies in the longest chunk of the source."""
-    data = dataset[names.DATA]
     rows = 1 if data.chunks is None else max(data.chunks[0])
-    return 4 * int(rows) * prod(data.shape[1:])
+    return _ITEM * int(rows) * prod(data.shape[1:])
 
 
-def _threads(dataset: xr.Dataset, memory_limit: int) -> int:
-    """How many threads have room; DataError if not even one has."""
-    piece = max(PIECE, largest_chunk(dataset))
-    room = memory_limit - _memory() - _BESIDE
-    if room < _COPIES * piece:
-        needed = memory_limit - room + _COPIES * piece
+def _turned(data: xr.DataArray, folder: Path, memory_limit: int, room: int) -> Spilled:
+    """The values by rows where their chunks hold too many; DataError if a chunk is too large."""
+    largest = _ITEM * prod(max(sizes) for sizes in data.chunks or ((1,),))
+    if data.chunks is None or room < _COPIES * largest:
+        needed = memory_limit - room + _COPIES * max(largest, PIECE)
         raise DataError(
-            f"the files are stored in chunks of {size_text(piece)} of values, which takes about "
+            f"the files hold their values in chunks of {size_text(largest)}, which takes about "
             f"{size_text(needed)} of memory to read, over the limit of {size_text(memory_limit)}; "
-            "give more with --memory-limit, or rechunk the files, for example with nccopy -c"
+            "give more with --memory-limit, or cut the files into smaller chunks, for example with "
+            "nccopy -c"
         )
-    return min(room // (_COPIES * piece), _processors())
+    return spill(data.data, folder / SPILLED, room // _COPIES)
 
 
 def _processors() -> int:
@@ -117,7 +141,7 @@ def _parts(run: list[Block], threads: int) -> Iterator[list[Block]]:
 
 
 def _in_threads(
-    dataset: xr.Dataset, folder: Path, runs: list[list[Block]], threads: int
+    values: Values, folder: Path, runs: list[list[Block]], threads: int
 ) -> Iterator[BlockDone]:
     results: SimpleQueue[BlockDone | Future[None]] = SimpleQueue()
     stopped = Event()
@@ -125,7 +149,7 @@ def _in_threads(
     def work(run: list[Block]) -> None:
         if stopped.is_set():
             return
-        for done in write_blocks(values_of(dataset, run), folder, run):
+        for done in write_blocks(part_of(values, run), folder, run, size=PIECE):
             results.put(done)
             if stopped.is_set():
                 return

@@ -33,7 +33,7 @@ from stforecast.store.reading import ReadError, blocks
 from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
 from stforecast.store.upload import Upload, check_address, uploaded
-from stforecast.store.work import do_blocks
+from stforecast.store.work import SPILLED, do_blocks
 from stforecast.timeaxis import TimeAxis
 
 Progress = Callable[[int, int], None]
@@ -102,6 +102,7 @@ def write_store(
             raise
         background.shutdown(wait=True)
         journal.forget()
+        (folder / SPILLED).unlink(missing_ok=True)
 
 
 def _write_elsewhere(
