@@ -20,6 +20,8 @@ from stforecast.windows import WindowSpec
 
 Rows = list[tuple[str, str]]
 
+# Of a store that grew file by file.
+_MOST_SOURCES = 12
 # Attributes of a forecast that hold whole structures.
 _LONG = ("stforecast_experiment", "stforecast_model_settings")
 
@@ -47,10 +49,15 @@ def store(path: Location) -> Table:
     if meta.sequence_name is not None:
         rows.insert(2, (f"sequences ({meta.sequence_name})", str(record.n_sequences)))
     rows += list(meta.done.items())
-    rows += [("source", str(source.get("path", ""))) for source in meta.sources]
+    sources = [str(source.get("path", "")) for source in meta.sources]
+    rows += [("source", path) for path in sources[:_MOST_SOURCES]]
+    if len(sources) > _MOST_SOURCES:
+        rows.append(("source", f"and {len(sources) - _MOST_SOURCES} more"))
     rows += [("finding", line) for line in meta.findings]
     if meta.created:
         rows.append(("made", f"{meta.created} by stforecast {meta.stforecast_version}"))
+    if meta.updated:
+        rows.append(("last added to", meta.updated))
     return _table(rows)
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     stforecast forecast --period test --every 6h     one forecast every six hours
     stforecast forecast --period test --scheduler tcp://node1:8786   on a dask cluster
     stforecast forecast --future weather_tomorrow.csv  with what is known by now
+    stforecast forecast --max-age 2h                 fail if the store has nothing newer
     stforecast forecast runs/demo/model --history last_years.nc --output next.nc
     stforecast forecast runs/a runs/b runs/c --interval 0.9    an ensemble of three runs
 """,
@@ -51,6 +52,12 @@ if TYPE_CHECKING:
     "--init-time",
     metavar="TIME",
     help="The last time of the history, such as 2013-07-01T06 [default: the last of the record].",
+)
+@click.option(
+    "--max-age",
+    metavar="DURATION",
+    help="Fail if the last time that has values is longer ago than this, such as 2h or 1D, by the "
+    "clock on the wall.",
 )
 @click.option(
     "--period",
@@ -124,6 +131,7 @@ def command(
     runs: tuple[str, ...],
     horizon: str | None,
     init_time: str | None,
+    max_age: str | None,
     period: str | None,
     every: str | None,
     history: tuple[str, ...],
@@ -149,6 +157,8 @@ def command(
     """
     if init_time is not None and period is not None:
         raise click.UsageError("--init-time and --period exclude each other")
+    if max_age is not None and (init_time is not None or period is not None):
+        raise click.UsageError("--max-age is for forecasts from the end of the record")
     if every is not None and period is None:
         raise click.UsageError("--every goes with --period")
     if history and store is not None:
@@ -169,6 +179,10 @@ def command(
     else:
         record = open_store(study)
     card.check_fits(record)
+    if max_age is not None:
+        from stforecast.store.age import check_age
+
+        check_age(record, max_age)
     steps = record.axis.step.steps(horizon, "horizon") if horizon is not None else None
     from stforecast.forecast import MOST_HELD, load_ensemble, predict
 
