@@ -29,6 +29,8 @@ class _Guarded(BackendArray):
         self._shards: tuple[int, ...] | None = None
         self._keys: frozenset[str] = frozenset()
         if isinstance(where, Path):
+            # for a process that has another working directory
+            self._folder = where.absolute()
             encoding = variable.encoding
             self._shards = encoding.get("shards") or encoding.get("chunks")
             prefix = f"{names.DATA}/c/"
@@ -49,7 +51,7 @@ class _Guarded(BackendArray):
                 f"stforecast check {self._where} names what is broken"
             ) from error
         for name in self._files(key):
-            if not (self._where / name).exists():  # Zarr takes it for one without values
+            if not (self._folder / name).exists():  # Zarr takes it for one without values
                 raise StoreError(
                     f"the store {self._where} has lost {name} since it was opened; stforecast "
                     f"check {self._where} names what is broken"

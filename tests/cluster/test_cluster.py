@@ -269,7 +269,7 @@ def test_the_section_of_an_experiment():
         experiment_of({"name": "a", "cluster": {"clas": "x.Y"}}, (), "text")
     with pytest.raises(ConfigError, match="workers is of a cluster to start, and"):
         experiment_of({"name": "a", "cluster": {"scheduler": "tcp://a", "workers": 4}}, (), "text")
-    with pytest.raises(ConfigError, match="cluster.memory_limit: 'much' is no size"):
+    with pytest.raises(ConfigError, match=r"cluster\.memory_limit: 'much' is no size"):
         experiment_of({"name": "a", "cluster": {"memory_limit": "much"}}, (), "text")
     assert "cluster" not in experiment.model_dump()
 
