@@ -26,7 +26,7 @@ class Cut:
 
     def apply(self, dataset: xr.Dataset) -> xr.Dataset:
         """The part of a dataset on ``y`` and ``x``."""
-        return dataset.isel({names.Y: self.rows, names.X: self.columns})
+        return dataset.isel({names.Y: self.rows, names.X: self.columns}, missing_dims="ignore")
 
 
 def cut(grid: Grid, region: RegionOptions, notes: list[str]) -> Cut:
