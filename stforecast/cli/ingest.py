@@ -46,6 +46,12 @@ from stforecast.options import ClusterOptions
     help="Add FILES to the store: new times come in, absent ones are filled, those that are there "
     "already are skipped. Without a store there is made one.",
 )
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="Memory that reading and writing may take, such as 2GB [default: 1GB, or what "
+    "data.storage.memory_limit says].",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @scheduler_option
 @experiment_options
@@ -57,6 +63,7 @@ def command(
     reader: str | None,
     overwrite: bool,
     append: bool,
+    memory_limit: str | None,
     dry_run: bool,
     scheduler: str | None,
     config: str | None,
@@ -76,6 +83,8 @@ def command(
             f"there is no {DEFAULT_FILE} here that says which store to add to; name it with "
             "--output STORE, or the experiment with -c FILE"
         )
+    if memory_limit is not None:
+        overrides = (*overrides, f"data.storage.memory_limit={memory_limit}")
     own_data = name_of_files(files) if files else None
     study = open_study(session, config, overrides, own_data=own_data, files=files, store=output)
     if not study.files and not study.experiment.data.sources:
