@@ -1,0 +1,203 @@
+"""Ingest beside a bare ``to_zarr`` of the same file, and as the record grows.
+
+Everything runs in processes of their own, each of which measures its peak memory; the time is that
+of the processor, so that a busy machine gives the same ratios. ``python -m benchmarks.bench_ingest
+20`` ingests 20 GB, which is left out of the usual run, and tells its peak memory.
+"""
+
+import math
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import in_own_process, peak_memory
+
+# An hourly record of a year, two variables of 64 x 128 cells: 574 MB.
+STEPS, HEIGHT, WIDTH = 8760, 64, 128
+# How the values lie in the file: chunk sizes of (time, lat, lon), and whether they are compressed.
+LAYOUTS: dict[str, tuple[tuple[int, int, int] | None, bool]] = {
+    "one after the other": (None, False),
+    "a chunk for each step": ((1, HEIGHT, WIDTH), False),
+    "the same, compressed": ((1, HEIGHT, WIDTH), True),
+}
+ODD_LAYOUTS: dict[str, tuple[tuple[int, int, int] | None, bool]] = {
+    "a chunk for each row": ((1, 1, WIDTH), False),
+    "chunks of all times": ((-1, 8, 16), False),
+}
+REPEATS = 3
+
+# Seconds of processor time, peak memory, and memory before there were any data.
+Cost = tuple[float, int, int]
+
+
+def bench_beside_to_zarr() -> Table:
+    """A year of hours, with its checks, statistics and checksums, beside `to_zarr` without any."""
+    table = Table("values in the file", "way", "time", "ratio", "peak memory", "of it for data")
+    table.title = f"Ingest of 2 x {STEPS} x {HEIGHT} x {WIDTH} values, and xarray's to_zarr"
+    with tempfile.TemporaryDirectory() as folder:
+        for words, (chunks, zipped) in LAYOUTS.items():
+            path = _record(Path(folder), STEPS, chunks, zipped)
+            bare = _fastest(_bare, path)
+            _add(table, words, "to_zarr", bare, bare)
+            _add(table, words, "ingest", _fastest(_ingest, path), bare)
+            path.unlink()
+    return table
+
+
+def bench_growing() -> Table:
+    """A quarter, a year and four years: the exponent is 1 where time goes with the size."""
+    table = Table("values in the file", "way", "1x", "4x", "16x", "exponent", "peak memory at each")
+    table.title = "Processor time of records of 143 MB, 574 MB and 2.3 GB"
+    with tempfile.TemporaryDirectory() as folder:
+        for words, (chunks, zipped) in (LAYOUTS | ODD_LAYOUTS).items():
+            ways = {"ingest": _ingest} | ({"to_zarr": _bare} if words in LAYOUTS else {})
+            costs: dict[str, list[Cost]] = {way: [] for way in ways}
+            for steps in (STEPS // 4, STEPS, STEPS * 4):
+                path = _record(Path(folder), steps, chunks, zipped)
+                for way, function in ways.items():
+                    costs[way].append(in_own_process(function, path))
+                path.unlink()
+            for way, found in costs.items():
+                exponent = math.log(found[2][0] / found[0][0]) / math.log(16)
+                table.add_row(
+                    words,
+                    way,
+                    *(f"{cost[0]:.1f} s" for cost in found),
+                    f"{exponent:.2f}",
+                    ", ".join(f"{cost[1] / 1e6:.0f}" for cost in found) + " MB",
+                )
+    return table
+
+
+def large(gigabytes: float) -> Table:
+    """A record of so many GB of float32, generated and compressible, under 2 GB of memory."""
+    frame = 2 * 721 * 1440 * 4
+    steps = int(gigabytes * 1e9 / frame)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as folder:
+        path = Path(folder) / "large.nc"
+        in_own_process(_make, path, steps, (1, 721, 1440), True, 721, 1440)
+        size = path.stat().st_size
+        begin = time.perf_counter()
+        seconds, peak, _ = in_own_process(_ingest, path, "2GB")
+        wall = time.perf_counter() - begin
+        table = Table("values", "file", "time", "of the processor", "peak memory")
+        table.title = f"Ingest of 2 x {steps} x 721 x 1440 values with --memory-limit 2GB"
+        table.add_row(
+            f"{steps * frame / 1e9:.1f} GB",
+            f"{size / 1e9:.1f} GB",
+            f"{wall:.0f} s",
+            f"{seconds:.0f} s",
+            f"{peak / 1e6:.0f} MB",
+        )
+    return table
+
+
+def _add(table: Table, words: str, way: str, cost: Cost, bare: Cost) -> None:
+    table.add_row(
+        words,
+        way,
+        f"{cost[0]:.2f} s",
+        f"{cost[0] / bare[0]:.2f}",
+        f"{cost[1] / 1e6:.0f} MB",
+        f"{(cost[1] - cost[2]) / 1e6:.0f} MB ({(cost[1] - cost[2]) / (bare[1] - bare[2]):.2f})",
+    )
+
+
+def _fastest(function: Callable[..., Cost], path: Path) -> Cost:
+    return min(in_own_process(function, path) for _ in range(REPEATS))
+
+
+def _record(folder: Path, steps: int, chunks: tuple[int, int, int] | None, zipped: bool) -> Path:
+    path = folder / f"{steps}.nc"
+    in_own_process(_make, path, steps, chunks, zipped, HEIGHT, WIDTH)
+    return path
+
+
+def _make(
+    path: Path,
+    steps: int,
+    chunks: tuple[int, int, int] | None,
+    zipped: bool,
+    height: int,
+    width: int,
+) -> None:
+    """Two variables of a daily wave with noise, in tenths, written some steps at a time."""
+    import netCDF4
+
+    rng = np.random.default_rng(0)
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in (("time", steps), ("lat", height), ("lon", width)):
+            file.createDimension(name, size)
+        stamps = file.createVariable("time", "i8", ("time",))
+        stamps.units = "hours since 2000-01-01"
+        stamps[:] = np.arange(steps)
+        for name, units, values in (
+            ("lat", "degrees_north", np.linspace(88, -88, height)),
+            ("lon", "degrees_east", np.arange(width) * 360 / width),
+        ):
+            coordinate = file.createVariable(name, "f8", (name,))
+            coordinate.units = units
+            coordinate[:] = values
+        sizes = None if chunks is None else [steps if size < 0 else size for size in chunks]
+        noise = np.round(rng.standard_normal((64, height, width)), 1).astype(np.float32)
+        wave = np.sin(np.arange(24) / 24 * 2 * np.pi)[:, None, None].astype(np.float32)
+        run = (
+            steps
+            if sizes is not None and sizes[0] == steps
+            else min(steps, 2**24 // (height * width))
+        )
+        for name in ("t2m", "msl"):
+            variable = file.createVariable(
+                name,
+                "f4",
+                ("time", "lat", "lon"),
+                chunksizes=sizes,
+                contiguous=sizes is None,
+                zlib=zipped,
+                complevel=1,
+            )
+            variable.units = "K"
+            for start in range(0, steps, run):
+                at = np.arange(start, min(start + run, steps))
+                variable[start : start + run] = 280 + noise[at % 61] + 8 * wave[at % 24]
+
+
+def _bare(path: Path) -> Cost:
+    import netCDF4  # noqa: F401
+    import xarray as xr
+    import zarr  # noqa: F401
+
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        before, begin = peak_memory(), time.process_time()
+        xr.open_dataset(path, chunks={"time": 600}).to_zarr(Path(folder) / "bare.zarr")
+        return time.process_time() - begin, peak_memory(), before
+
+
+def _ingest(path: Path, memory_limit: str = "1GB") -> Cost:
+    import netCDF4  # noqa: F401
+
+    from stforecast.ingest import ingest
+    from stforecast.options import DataOptions
+
+    options = DataOptions.model_validate({"storage": {"memory_limit": memory_limit}})
+    folder = Path(tempfile.mkdtemp(dir=path.parent))
+    try:
+        before, begin = peak_memory(), time.process_time()
+        ingest([str(path)], folder / "store.zarr", options)
+        return time.process_time() - begin, peak_memory(), before
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    Console(width=120).print(large(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))
