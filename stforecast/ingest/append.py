@@ -1,5 +1,6 @@
 """Adding files to a tensor store: what is there stays, what is new comes in, all or nothing."""
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from stforecast import names
 from stforecast.errors import DataError, StoreError
-from stforecast.folders import reason
+from stforecast.folders import clear_leftovers, reason
 from stforecast.ingest.addition import Addition
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.known import options_for, unknown_files, with_period
@@ -62,6 +63,8 @@ def append(
             held.enter_context(locked(path, patience=PATIENCE))
         except OSError as error:
             raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
+        if path.exists():  # also where it turns out that nothing is new
+            clear_leftovers(Path(os.path.realpath(path)))
         return _append(files, path, options, Path(base), progress, dry_run=False)
 
 
