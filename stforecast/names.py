@@ -21,6 +21,8 @@ META_ATTRIBUTE: Final = "stforecast"
 
 # In the encoding of a dataset that was just read: the files it comes from.
 SOURCE_FILES: Final = "source_files"
+# Likewise: the datasets of several sources, of a dataset that holds nothing itself.
+SOURCE_PARTS: Final = "source_parts"
 # Likewise: what its reader has to tell the user, and how its training sequences are drawn.
 SOURCE_NOTES: Final = "source_notes"
 GENERATION: Final = "generation"

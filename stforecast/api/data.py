@@ -30,11 +30,12 @@ Record = xr.Dataset | str | Path | TensorStore
 KEPT = "stforecast_data"
 
 
-def open_data(files: str | Path | Sequence[str | Path], **options: Any) -> xr.Dataset:
+def open_data(files: str | Path | Sequence[str | Path] = (), **options: Any) -> xr.Dataset:
     """Open files as one variable per quantity on a regular time axis, lazily.
 
     Args:
-        files: paths or patterns; ``package:NAME/PATH`` is a file inside an installed package.
+        files: paths or patterns; ``package:NAME/PATH`` is a file inside an installed package. None
+            where ``sources`` name theirs.
         options: any of the ``data`` section of an experiment file: ``variables``, ``select``,
             ``region``, ``period``, ``grid``, ``timezone``, ``reader``…
 

@@ -66,10 +66,7 @@ class LoadedExperiment:
     @property
     def files(self) -> list[str]:
         """The data files, as seen from the working directory."""
-        return [
-            name if _is_fixed(name) else str(self.base / name)
-            for name in self.experiment.data.files
-        ]
+        return [_seen_from(self.base, name) for name in self.experiment.data.files]
 
     @property
     def model(self) -> Path:
@@ -181,12 +178,25 @@ def _resolve(
 
 
 def _located(experiment: Experiment, base: Path) -> Experiment:
-    """Files of covariates as seen from the working directory."""
-    if base == Path() or not experiment.windows.covariates:
+    """Files of several sources and of covariates as seen from the working directory."""
+    if base == Path():
+        return experiment
+    if experiment.data.sources:
+        sources = [
+            source.model_copy(update={"files": [_seen_from(base, name) for name in source.files]})
+            for source in experiment.data.sources
+        ]
+        data = experiment.data.model_copy(update={"sources": sources})
+        experiment = experiment.model_copy(update={"data": data})
+    if not experiment.windows.covariates:
         return experiment
     covariates = located(experiment.windows.covariates, base)
     windows = experiment.windows.model_copy(update={"covariates": covariates})
     return experiment.model_copy(update={"windows": windows})
+
+
+def _seen_from(base: Path, name: str) -> str:
+    return name if _is_fixed(name) else str(base / name)
 
 
 def without_empty_sections(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -259,7 +269,7 @@ def _drop_budgets(tree: dict[str, Any], given: dict[KeyPath, str]) -> None:
 
 def _from_here(keys: KeyPath, value: Any, base: Path) -> Any:
     """Paths on the command line start from the working directory, not from the file."""
-    if base != Path() and keys[:2] == ("windows", "covariates"):
+    if base != Path() and keys[:2] in (("windows", "covariates"), ("data", "sources")):
         return _files_from_here(keys[-1], value)
     if base == Path() or keys not in (("data", "files"), ("data", "store"), ("maps", "overlay")):
         return value
@@ -280,7 +290,7 @@ def _files_from_here(key: str | int, value: Any) -> Any:
         return {name: _files_from_here(name, item) for name, item in value.items()}
     if isinstance(value, list):
         return [_files_from_here(key, item) for item in value]
-    if key == "file" and isinstance(value, str) and not value.startswith("package:"):
+    if key in ("file", "files") and isinstance(value, str) and not _is_fixed(value):
         return str(Path(value).absolute())
     return value
 

@@ -88,10 +88,13 @@ def _append(
             "all files and --overwrite"
         )
     options = options_for(own.meta, options)
-    fresh = unknown_files(find_files(list(files), base), own.meta, options)
-    if not fresh:
-        return findings_of(own)
-    ds = open_source(fresh, options)
+    if options.sources:  # which share their times, so that all are read
+        ds = open_source(files, options, base)
+    else:
+        fresh = unknown_files(find_files(list(files), base), own.meta, options)
+        if not fresh:
+            return findings_of(own)
+        ds = open_source(fresh, options)
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
     try:
         addition = Addition.of(own, ds, options)

@@ -41,6 +41,10 @@ from stforecast.timeaxis import stamp_text
 _BLOCK_CELLS = 2**22
 # Attributes of the files that say how their values are to be taken, whatever the user calls them.
 _KEPT = ("units", "GRIB_stepType")
+_NO_PLACE = (
+    "the grid has no known place on earth; give its edges in data.grid for maps with "
+    "coastlines and for area-weighted scores"
+)
 _RESERVED = {names.TIME, names.CHANNEL, names.SEQUENCE, names.Y, names.X, names.STATIC_FIELD}
 
 
@@ -81,18 +85,8 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     """
     options = options or DataOptions()
     notes: list[str] = []
-    for dim, size in dataset.sizes.items():
-        if size == 0:
-            raise DataError(f"the data have no entries along {dim}")
-    dataset = promote_times(promote_references(dataset))
-    dataset = select(dataset, options.select)
-    dataset = split_channels(dataset, options.select)
-    dataset, merged = merge_versions(dataset)
-    if merged is not None:
-        notes.append(merged)
-    dataset = to_valid_time(dataset)
+    dataset = readied(dataset, options, notes)
     references = dataset.encoding.get(REFERENCES)
-    notes += dataset.encoding.get(names.SOURCE_NOTES, ())
     fields, fixed = _fields(dataset, options, notes)
     axes = fields[0].axes
     for other in fields[1:]:
@@ -102,10 +96,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
     if options.grid is not None:
         grid = place(grid, options.grid, notes)
     elif grid.kind == "bare" and axes.sequence is None:
-        notes.append(
-            "the grid has no known place on earth; give its edges in data.grid for maps with "
-            "coastlines and for area-weighted scores"
-        )
+        notes.append(_NO_PLACE)
     if grid.grid_mapping is not None and grid.crs is None:
         notes.append(
             f"the coordinate system that {grid.grid_mapping} describes is none that PROJ can read, "
@@ -138,6 +129,25 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
         static=static,
         static_channels=static_channels,
     )
+
+
+def readied(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> xr.Dataset:
+    """A dataset with one variable per quantity, what is no field among its coordinates.
+
+    One value of further dimensions is chosen, and times are those that values are for.
+    """
+    for dim, size in dataset.sizes.items():
+        if size == 0:
+            raise DataError(f"the data have no entries along {dim}")
+    dataset = promote_times(promote_references(dataset))
+    dataset = select(dataset, options.select)
+    dataset = split_channels(dataset, options.select)
+    dataset, merged = merge_versions(dataset)
+    if merged is not None:
+        notes.append(merged)
+    dataset = to_valid_time(dataset)
+    notes += dataset.encoding.get(names.SOURCE_NOTES, ())
+    return dataset
 
 
 def _fields(

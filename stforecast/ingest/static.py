@@ -1,6 +1,6 @@
 """Fields that are the same at all times: land masks, orography."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,10 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.errors import DataError
-from stforecast.ingest.variables import Choice, channel_meta
+from stforecast.grid import spatial_dims
+from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
+from stforecast.ingest.words import dims_text
+from stforecast.options import VariableOptions
 from stforecast.sources.times import time_coordinate
 from stforecast.store import ChannelMeta
 from stforecast.store.reading import reading
@@ -43,6 +46,40 @@ def static_field(choice: Choice, values: xr.DataArray, y: str, x: str) -> Static
     if long:
         return None
     return StaticField(choice, values.isel(dict.fromkeys(others, 0)).transpose(y, x))
+
+
+def timeless_fields(
+    dataset: xr.Dataset, wanted: Mapping[str, VariableOptions] | None
+) -> tuple[list[StaticField], tuple[str, str]] | None:
+    """The fields of a dataset that has no others, and their rows and columns; None without any.
+
+    DataError where they lie on several grids, or one that is named is no such field.
+    """
+    found: list[StaticField] = []
+    pairs: list[tuple[str, str]] = []
+    choices, named = choose(dataset, wanted)
+    for choice in choices:
+        values = dataset[choice.source]
+        time = time_coordinate(values)
+        others = set() if time is None else set(values[time].dims)
+        pair = None if not_numeric(values) else spatial_dims(values, others)
+        field = None if pair is None else static_field(choice, values, *pair)
+        if field is None and named:
+            raise DataError(
+                f"{choice.name} has neither a time axis nor rows and columns alone "
+                f"({dims_text(values.sizes.items())}); leave it out of variables"
+            )
+        if field is not None and pair is not None:
+            found.append(field)
+            pairs.append(pair)
+    if not found:
+        return None
+    if len(set(pairs)) > 1:
+        raise DataError(
+            f"{found[0].choice.name} and {found[-1].choice.name} lie on two grids; choose "
+            "variables of one grid"
+        )
+    return found, pairs[0]
 
 
 def read_static(fields: Sequence[StaticField]) -> tuple[xr.Dataset, list[ChannelMeta]]:

@@ -10,6 +10,7 @@ from stforecast.options.data import (
     DataOptions,
     GridOptions,
     RegionOptions,
+    SourceOptions,
     SplitOptions,
     VariableOptions,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "MovingMNISTOptions",
     "RegionOptions",
     "ResampleOptions",
+    "SourceOptions",
     "SplitOptions",
     "StaticCovariate",
     "StorageOptions",

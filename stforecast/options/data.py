@@ -116,6 +116,7 @@ class RegionOptions(Options):
     north: float
 
 
+Slots = Literal["auto", "hour", "slot24", "slot48"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Period = Annotated[tuple[str, str], BeforeValidator(_as_dates)]
 
@@ -142,6 +143,26 @@ class SplitOptions(Options):
         return self
 
 
+class SourceOptions(Options):
+    """One of several sources of a record; what it leaves out is as the section `data` says."""
+
+    files: OneOrMore[str] = Field(min_length=1, description="as data.files")
+    variables: Annotated[dict[str, VariableOptions] | None, BeforeValidator(_named_variables)] = (
+        Field(None, description="variables to take from these files; all by default")
+    )
+    timezone: str | None = Field(
+        None, description="clock of the time stamps in these files; they are put on data.timezone"
+    )
+    reader: str | None = Field(None, description="as data.reader")
+    slots: Slots | None = Field(None, description="as data.slots")
+    time_step: str | None = Field(None, description="as data.time_step")
+    select: dict[str, float | int | str] | None = Field(None, description="as data.select")
+    region: RegionOptions | None = Field(None, description="as data.region")
+    grid: GridOptions | None = Field(None, description="as data.grid")
+    coarsen: CoarsenOptions | None = Field(None, description="as data.coarsen")
+    resample: ResampleOptions | None = Field(None, description="as data.resample")
+
+
 class DataOptions(Options):
     """Files, and what of them becomes the tensor store."""
 
@@ -149,6 +170,15 @@ class DataOptions(Options):
         default_factory=list,
         description="paths or patterns, relative to the experiment file; package:NAME/PATH is a "
         "file inside an installed Python package",
+    )
+    sources: list[SourceOptions] = Field(
+        default_factory=list,
+        description="in place of files: several sources, each with files, variables and clock of "
+        "its own, on one grid and one time axis (docs/data.md)",
+    )
+    join: Literal["outer", "inner"] = Field(
+        "outer",
+        description="times of several sources: those of any, or only those that all of them have",
     )
     reader: str | None = Field(
         None,
@@ -163,7 +193,7 @@ class DataOptions(Options):
     timezone: str | None = Field(
         None, description="clock of the time stamps, as in the IANA database; UTC by default"
     )
-    slots: Literal["auto", "hour", "slot24", "slot48"] = Field(
+    slots: Slots = Field(
         "auto",
         description="last digits of a deepst date: hour of day 00-23, slots 01-24 or 01-48",
     )
@@ -200,3 +230,17 @@ class DataOptions(Options):
     split: SplitOptions = Field(
         default_factory=SplitOptions, description="training, validation and test period"
     )
+
+    @model_validator(mode="after")
+    def _files_or_sources(self) -> "DataOptions":
+        if self.sources:
+            for key in ("files", "variables"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} are named in each of data.sources; leave {key} out")
+        return self
+
+    def of_source(self, source: SourceOptions) -> "DataOptions":
+        """The options of one of the sources by itself, of which the whole period is taken."""
+        own = {key: getattr(source, key) for key in source.model_fields_set}
+        kept = {key: value for key, value in own.items() if value is not None}
+        return self.model_copy(update={"sources": [], "period": None, **kept})

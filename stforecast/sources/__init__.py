@@ -33,10 +33,14 @@ def open_source(
 
     `files` are paths and patterns relative to `base`, ``package:NAME/PATH``, or addresses such as
     ``s3://…``. The files found are in ``encoding["source_files"]``, those at addresses as
-    :class:`stforecast.remote.RemotePath`. Raises DataError, one sentence that names the file, for
-    what is missing, broken, or of no known format; ConfigError for a reader that does not exist.
+    :class:`stforecast.remote.RemotePath`. With ``options.sources`` it holds nothing itself, and the
+    datasets of the sources are in ``encoding["source_parts"]``. Raises DataError, one sentence that
+    names the file, for what is missing, broken, or of no known format; ConfigError for a reader
+    that does not exist.
     """
     options = options or DataOptions()
+    if options.sources:
+        return _open_several(files, options, base)
     locations = find_files(files, base)
     source = _source(locations, options.reader)
     elsewhere = [at for at in locations if isinstance(at, RemotePath)]
@@ -47,6 +51,24 @@ def open_source(
         str(at) if isinstance(at, Path) else at for at in locations
     ]
     return dataset
+
+
+def _open_several(
+    files: Sequence[str | Location], options: DataOptions, base: Path | None
+) -> xr.Dataset:
+    """The sources of ``options.sources``: a dataset of nothing, with theirs in its encoding."""
+    if files:
+        raise ConfigError(
+            "the record is made of data.sources, which name their own files; leave other files "
+            "out, and bring a store up to date with stforecast ingest --append"
+        )
+    parts = [open_source(one.files, options.of_source(one), base) for one in options.sources]
+    together = xr.Dataset()
+    together.encoding[names.SOURCE_PARTS] = parts
+    together.encoding[names.SOURCE_FILES] = [
+        file for part in parts for file in part.encoding[names.SOURCE_FILES]
+    ]
+    return together
 
 
 def find_source(files: Sequence[str | Location], base: Path | None = None) -> str:

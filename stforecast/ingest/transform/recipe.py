@@ -13,6 +13,15 @@ _OF_RECORD = ("select", "coarsen", "resample")
 def recipe_of(options: DataOptions) -> dict[str, Any]:
     """The options that change values, without those at their defaults; no files, no period."""
     recipe: dict[str, Any] = {}
+    if options.sources:
+        # what holds for all of them is in the recipe of each
+        each = [recipe_of(options.of_source(source)) for source in options.sources]
+        clocks = [source.timezone for source in options.sources]
+        made: list[dict[str, Any]] = [
+            one if clock is None else {**one, "timezone": clock}
+            for one, clock in zip(each, clocks, strict=True)
+        ]
+        return {"sources": made, **({"join": "inner"} if options.join == "inner" else {})}
     for key in _OF_RECORD:
         value = getattr(options, key)
         if value:

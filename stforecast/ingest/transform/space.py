@@ -1,6 +1,6 @@
 """Larger cells: blocks of rows and columns become one cell each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +34,7 @@ def coarsen(
     blocks larger than the grid.
     """
     grid = record.layout.grid
-    for word, number, size in (("y", options.y, grid.height), ("x", options.x, grid.width)):
-        if number > size:
-            what = "rows" if word == "y" else "columns"
-            raise ConfigError(
-                f"data.coarsen.{word} is {number}, and the grid has {size} {what}; choose at most "
-                f"{size}"
-            )
+    check_cells(grid, options)
     record = record.settled()
     pad = options.remainder == "pad"
     rows = Blocks.of(grid.height, options.y, pad)
@@ -66,21 +60,13 @@ def coarsen(
         if not {names.Y, names.X} & set(coord.dims)
     }
     coords |= dict(larger.coords.variables)
-    static = {
-        channel.name: _larger(
-            record.layout.static[channel.name].variable,
-            weights,
-            rows,
-            columns,
-            _method(channel, variables.get(channel.name), grid),
-            options,
-        ).compute()
-        for channel in record.layout.static_channels
-    }
+    static = larger_static(
+        record.layout.static, record.layout.static_channels, grid, options, variables
+    )
     layout = replace(
         record.layout,
         grid=larger,
-        static=xr.Dataset(static),
+        static=static,
         channels=[
             described(
                 channel, cell_methods=extended(channel.cell_methods, "area", methods[channel.name])
@@ -101,6 +87,37 @@ def coarsen(
         done={**record.done, "larger cells": done},
     )
     return changed.on_axis(xr.Dataset(arrays, coords), timeline.axis, timeline.present)
+
+
+def check_cells(grid: Grid, options: CoarsenOptions) -> None:
+    """ConfigError for blocks larger than the grid."""
+    for word, number, size in (("y", options.y, grid.height), ("x", options.x, grid.width)):
+        if number > size:
+            what = "rows" if word == "y" else "columns"
+            raise ConfigError(
+                f"data.coarsen.{word} is {number}, and the grid has {size} {what}; choose at most "
+                f"{size}"
+            )
+
+
+def larger_static(
+    fields: xr.Dataset,
+    channels: Sequence[ChannelMeta],
+    grid: Grid,
+    options: CoarsenOptions,
+    variables: Mapping[str, VariableOptions],
+) -> xr.Dataset:
+    """Fields ``(y, x)`` that are the same at all times on larger cells, in memory."""
+    pad = options.remainder == "pad"
+    rows, columns = Blocks.of(grid.height, options.y, pad), Blocks.of(grid.width, options.x, pad)
+    areas = grid.area_weights()
+    weights = np.ones(grid.shape) if areas is None else np.asarray(areas.values, np.float64)
+    made = {}
+    for channel in channels:
+        method = _method(channel, variables.get(channel.name), grid)
+        variable = fields[channel.name].variable
+        made[channel.name] = _larger(variable, weights, rows, columns, method, options).compute()
+    return xr.Dataset(made)
 
 
 def _method(channel: ChannelMeta, options: VariableOptions | None, grid: Grid) -> str:

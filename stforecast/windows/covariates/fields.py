@@ -1,19 +1,13 @@
 """Fields of another file on the grid of a record."""
 
 from collections.abc import Hashable
-from typing import Final
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast.errors import DataError
-from stforecast.grid import Grid
+from stforecast.grid import Grid, matching_cells
 from stforecast.grid.axes import spatial_dims
-
-# Cells are the same if their centres are no further apart than this part of their size.
-_SAME: Final = 0.01
 
 
 def spatial(variable: xr.DataArray, row: Hashable | None) -> tuple[str, str] | None:
@@ -52,7 +46,10 @@ def on_grid(
         unplaced = "bare" in (found.kind, grid.kind)
         if unplaced or Grid.difference(found.fingerprint(), grid.fingerprint()) is None:
             return variable
-    rows, columns = _cells(found.y_coord, grid.y_coord), _cells(found.x_coord, grid.x_coord)
+    rows, columns = (
+        matching_cells(found.y_coord, grid.y_coord),
+        matching_cells(found.x_coord, grid.x_coord),
+    )
     if "bare" in (found.kind, grid.kind) or rows is None or columns is None:
         sizes = ["{}×{}".format(*each.shape) for each in (found, grid)]
         raise DataError(
@@ -60,17 +57,3 @@ def on_grid(
             f"has {sizes[1]}), and does not hold its cells; regrid it first"
         )
     return variable.isel({names.Y: rows, names.X: columns})
-
-
-def _cells(have: xr.DataArray | None, want: xr.DataArray | None) -> NDArray[np.int64] | None:
-    """Where along a coordinate the wanted centres are; None unless all are there."""
-    if have is None or want is None or have.ndim != 1 or want.ndim != 1 or not have.size:
-        return None
-    apart = np.asarray(have.values[None, :] - want.values[:, None], np.float64)
-    if "degree" in str(want.attrs.get("units", "")):
-        apart = np.mod(apart + 180, 360) - 180  # either convention of longitude
-    nearest = np.abs(apart).argmin(axis=1)
-    size = np.abs(np.diff(want.values.astype(np.float64))).min() if want.size > 1 else 1.0
-    if (np.abs(apart[np.arange(len(nearest)), nearest]) > _SAME * size).any():
-        return None
-    return np.asarray(nearest, np.int64)
