@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from stforecast.options.base import Options
+from stforecast.options.storage import Size
 
 # Options of a training that say how long it goes on; at most one of them is given.
 BUDGETS: Final = ("max_epochs", "max_steps", "max_time")
@@ -106,7 +107,18 @@ class TrainingOptions(Options):
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     devices: int = Field(1, ge=1, description="processes, each with a device of its own")
-    workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the main one")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="processes that load data, 0 loads in the main one; of a record that is larger "
+        "than memory_limit, threads, at least two",
+    )
+    memory_limit: Size | None = Field(
+        None,
+        description="memory that data may take in each process, such as 8GB: a record up to this "
+        "size is held whole, a larger one is read in shuffled blocks; by default 2 GiB, or a "
+        "quarter of the machine's memory",
+    )
     compile: bool = Field(False, description="compile the model with torch.compile")
     seed: int = Field(0, ge=0)
 

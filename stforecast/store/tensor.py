@@ -1,6 +1,7 @@
 """A tensor store in memory or on disk, seen as frames, as variables, and as a description."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from stforecast.errors import ConfigError, StoreError
 from stforecast.generators import SequenceGenerator, restore
 from stforecast.grid import Grid
 from stforecast.remote import Location, location
+from stforecast.store.commit import repair
 from stforecast.store.guarded import guarded
 from stforecast.store.open import open_group
+from stforecast.store.repository import is_repository, open_version, versions
 from stforecast.store.schema import ChannelMeta, StoreMeta
 from stforecast.timeaxis import TimeAxis, TimeStep
 
@@ -60,10 +63,21 @@ class TensorStore:
             raise StoreError(f"the time axis of {where} is not regular")
 
     @classmethod
-    def open(cls, path: str | Location) -> "TensorStore":
-        """Open a store, lazily; StoreError if it is missing, broken or something else."""
+    def open(cls, path: str | Location, version: str | None = None) -> "TensorStore":
+        """Open a store, lazily; StoreError if it is missing, broken or something else.
+
+        `version` is one that :func:`stforecast.store.repository.versions` lists, for a store that
+        keeps them; else it is the newest.
+        """
         path = location(path)
-        store = cls(guarded(open_group(path), path), where=str(path))
+        if isinstance(path, Path):
+            repair(path)
+        if version is not None or is_repository(path):
+            if version is not None:
+                versions(path)  # which tells of a store that has none
+            store = cls(open_version(path, version), where=str(path))
+        else:
+            store = cls(guarded(open_group(path), path), where=str(path))
         store.path = path
         return store
 
@@ -133,7 +147,7 @@ class TensorStore:
         """
         if not 0 <= start <= stop <= self.shape[0]:
             raise IndexError(f"frames {start} to {stop} of a record of {self.shape[0]}")
-        data = self.dataset[names.DATA]
+        data = self.dataset[names.DATA].variable  # its coordinates are not asked for
         if names.SEQUENCE in data.dims:
             data = data.isel({names.SEQUENCE: sequence})
         elif sequence != 0:

@@ -95,7 +95,15 @@ def train(
         climatology = None
         if card is not None and card.climatology is not None:
             climatology = read_climatology(run.path, card.climatology)
-        plan = make_plan(store, windows, split, statistics, told=told, climatology=climatology)
+        plan = make_plan(
+            store,
+            windows,
+            split,
+            statistics,
+            told=told,
+            climatology=climatology,
+            memory=training.memory_limit,
+        )
         samples = plan.training_samples(store)
         if samples < training.devices:
             raise DataError(

@@ -108,6 +108,8 @@ def _session(
     )
 
     def loader(dataset: WindowDataset | GeneratedDataset, shuffle: bool) -> ResumableLoader:
+        # a validation, which is read in its order, needs little beside a training
+        share = plan.memory // 8
         return ResumableLoader(
             dataset,
             options.batch_size // ranks.world_size,
@@ -117,6 +119,7 @@ def _session(
             pin_memory=hardware.device == "cuda",
             rank=ranks.rank,
             world_size=ranks.world_size,
+            memory=plan.memory - share if shuffle else share,
         )
 
     data = plan.training_data(job.store)

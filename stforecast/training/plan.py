@@ -31,6 +31,7 @@ from stforecast.windows import (
 from stforecast.windows.climatology import Climatology, learn_climatology
 from stforecast.windows.covariates.learning import learn_covariates
 from stforecast.windows.days import left_out, usable_times
+from stforecast.windows.frames import default_cache_bytes
 from stforecast.windows.parts import PartName, Range
 from stforecast.windows.scaling import check_scaling
 from stforecast.windows.told import Told
@@ -42,7 +43,7 @@ class Plan:
 
     `train` and `validation` are samples (n, 2): sequence and position of the initial time;
     `validation` may be empty, and so is `train` where its sequences are drawn as they are needed.
-    `frames` reads them, from memory where the record fits.
+    `frames` reads them, from memory where the record fits in `memory` bytes.
     """
 
     spec: WindowSpec
@@ -52,6 +53,7 @@ class Plan:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     frames: Frames
+    memory: int
     climatology: Climatology | None = None
 
     def training_data(self, store: TensorStore) -> WindowDataset | GeneratedDataset:
@@ -112,9 +114,12 @@ def make_plan(
     progress: Callable[[int, int], None] | None = None,
     told: tuple[Told, ...] = (),
     climatology: Climatology | None = None,
+    memory: int | None = None,
 ) -> Plan:
     """Settle windows, splits, statistics and climatology; a resumed run gives its own of them, and
     of its covariates.
+
+    memory: bytes that data may take, by default those of :func:`default_cache_bytes`.
 
     Raises:
         DataError: the training or the validation period has no window without an absent time.
@@ -128,7 +133,8 @@ def make_plan(
     train = np.zeros((0, 2), np.int64)
     if store.meta.generation is None:
         train = list_samples(store, spec, splits, "train")
-    frames = Frames(store, progress=progress, sequences=_needed(splits))
+    memory = default_cache_bytes() if memory is None else memory
+    frames = Frames(store, memory, progress, _needed(splits))
     if climatology is None and spec.needs_climatology:
         climatology = learn_climatology(store, spec, splits, frames)
     if statistics is None:
@@ -142,6 +148,7 @@ def make_plan(
         train=train,
         validation=list_samples(store, spec, splits, "validation"),
         frames=frames,
+        memory=memory,
         climatology=climatology,
     )
 

@@ -19,7 +19,7 @@ from stforecast.windows import WindowSpec
 DEFAULT_EPOCHS = 50
 
 # Options that change how fast a run goes, or on what, but not what it is.
-FREE = frozenset({"device", "workers", "compile"})
+FREE = frozenset({"device", "workers", "memory_limit", "compile"})
 
 
 def what_matters(

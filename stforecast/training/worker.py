@@ -82,7 +82,13 @@ def main() -> int:
         kept = job.card.climatology
         climatology = None if kept is None else read_climatology(job.run.path, kept)
         plan = make_plan(
-            job.store, job.windows, job.split, statistics, told=told, climatology=climatology
+            job.store,
+            job.windows,
+            job.split,
+            statistics,
+            told=told,
+            climatology=climatology,
+            memory=job.options.memory_limit,
         )
         state = read_state(job.run.path / STATE) if job.resume else None
         result = fit(job, plan, ranks, Remote(line, ranks), stop, state)

@@ -1,6 +1,7 @@
 """Samples as batches of tensors, in physical units, NaN where missing."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from stforecast.store import ChannelMeta, TensorStore
 from stforecast.windows.climatology import ClassIndex, Climatology
 from stforecast.windows.covariates import CovariateSet, Kind
 from stforecast.windows.covariates.sky import sky_of
-from stforecast.windows.frames import Frames
+from stforecast.windows.frames import FrameReader, Frames
 from stforecast.windows.lags import lag_positions
 from stforecast.windows.spec import WindowSpec
 
@@ -124,7 +125,7 @@ class Surroundings:
     def __init__(
         self,
         spec: WindowSpec,
-        frames: Frames,
+        frames: FrameReader,
         covariates: CovariateSet,
         channels: Sequence[ChannelMeta] = (),
         climatology: Climatology | None = None,
@@ -206,7 +207,7 @@ class WindowDataset(Dataset[Batch]):
         store: TensorStore,
         spec: WindowSpec,
         samples: ArrayLike,
-        frames: Frames | None = None,
+        frames: FrameReader | None = None,
         target: bool = True,
         climatology: Climatology | None = None,
     ) -> None:
@@ -216,7 +217,7 @@ class WindowDataset(Dataset[Batch]):
         self.samples: NDArray[np.int64] = chosen
         self.spec = spec
         self.target = target
-        self.frames = Frames(store, cache_bytes=0) if frames is None else frames
+        self.frames: FrameReader = Frames(store, cache_bytes=0) if frames is None else frames
         covariates = CovariateSet.of(spec, store)
         self.surroundings = Surroundings(
             spec, self.frames, covariates, store.meta.channels, climatology
@@ -229,13 +230,18 @@ class WindowDataset(Dataset[Batch]):
         chosen = self.samples[np.atleast_1d(np.asarray(index, np.int64))]
         sequences, inits = chosen[:, 0], chosen[:, 1]
         history, horizon = self.spec.history, self.spec.horizon
-        before = inits[:, None] + np.arange(1 - history, 1)
-        after = inits[:, None] + np.arange(1, horizon + 1)
         return self.surroundings.around(
             chosen,
-            self.frames.gather(sequences, before),
-            self.frames.gather(sequences, after) if self.target else None,
+            self.frames.windows(sequences, inits + 1 - history, history),
+            self.frames.windows(sequences, inits + 1, horizon) if self.target else None,
         )
+
+    def reading(self, frames: FrameReader) -> "WindowDataset":
+        """The same samples, their frames read by something else."""
+        other = copy(self)
+        other.frames, other.surroundings = frames, copy(self.surroundings)
+        other.surroundings.frames = frames
+        return other
 
 
 def covariates_at(

@@ -1,17 +1,18 @@
 """Frames of a store by position: from memory where the record fits, else from the store.
 
-A batch is gathered by index at once, never sample by sample; frames that several windows share are
-read from the store once.
+A batch is gathered by index at once, never sample by sample, and copied once: from the record in
+memory into the batch. Frames that several windows share are read from the store once.
 """
 
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import dask
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -20,6 +21,23 @@ from stforecast.store import TensorStore
 
 CACHE_BYTES: Final = 2 * 2**30
 BLOCK_BYTES: Final = 64 * 2**20
+
+
+class FrameReader(Protocol):
+    """Whatever gives the frames of a batch."""
+
+    store: TensorStore
+    shape: tuple[int, int, int, int]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all that is asked for lies in memory."""
+
+    def gather(self, sequences: ArrayLike, positions: ArrayLike) -> Tensor:
+        """Frames (B, L, C, H, W) at ``positions`` (B, L) of ``sequences`` (B,), float32."""
+
+    def windows(self, sequences: ArrayLike, starts: ArrayLike, length: int) -> Tensor:
+        """Frames (B, length, C, H, W) from ``starts`` (B,) on."""
 
 
 class Frames:
@@ -52,6 +70,11 @@ class Frames:
         size = 4 * len(self.sequences) * int(np.prod(self.shape))
         self._cache = self._load(progress) if size <= limit else None
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the record is held in memory."""
+        return self._cache is not None
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the copy in memory: a process that does not share it reads the store itself."""
         return {**vars(self), "_cache": None}
@@ -61,37 +84,47 @@ class Frames:
         if self._cache is None:
             return self._from_store(start, stop, sequence)
         first = self.sequences.index(sequence) * self.shape[0]
-        return self._cache[first + start : first + stop].numpy().copy()
+        return self._cache[first + start : first + stop].copy()
 
     def gather(self, sequences: ArrayLike, positions: ArrayLike) -> Tensor:
         """Frames (B, L, C, H, W) at ``positions`` (B, L) of ``sequences`` (B,), float32."""
-        index = np.asarray(positions, np.int64)
-        flat = (np.asarray(sequences, np.int64)[:, None] * self.shape[0] + index).ravel()
+        flat = self._rows(sequences, np.asarray(positions, np.int64))
         if self._cache is None:
-            frames = self._gather_from_store(flat)
-        else:
-            flat -= self.sequences.start * self.shape[0]
-            frames = self._cache.index_select(0, torch.from_numpy(flat))
-        return frames.view(*index.shape, *self.shape[1:])
+            return self._gather_from_store(flat)
+        return pick(self._cache, flat - self.sequences.start * self.shape[0])
 
-    def _load(self, progress: Callable[[int, int], None] | None) -> Tensor:
+    def windows(self, sequences: ArrayLike, starts: ArrayLike, length: int) -> Tensor:
+        """Frames (B, length, C, H, W) from ``starts`` (B,) on."""
+        first = np.asarray(starts, np.int64)[:, None]
+        if self._cache is None or not 0 < length <= self.shape[0]:
+            return self.gather(sequences, first + np.arange(length))
+        if first.size and not 0 <= first.min() <= first.max() <= self.shape[0] - length:
+            raise IndexError(f"windows of {length} steps beyond a record of {self.shape[0]}")
+        rows = self._rows(sequences, first)[:, 0] - self.sequences.start * self.shape[0]
+        found = torch.from_numpy(_overlapping(self._cache, length)[rows])
+        return found.view(len(rows), length, *self.shape[1:])
+
+    def _rows(self, sequences: ArrayLike, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of frames (B, L) in all sequences one after the other."""
+        return np.asarray(sequences, np.int64)[:, None] * self.shape[0] + positions
+
+    def _load(self, progress: Callable[[int, int], None] | None) -> NDArray[np.float32]:
         steps = self.shape[0]
-        cache = torch.empty((len(self.sequences) * steps, *self.shape[1:]))
+        cache = np.empty((len(self.sequences) * steps, *self.shape[1:]), np.float32)
         block = max(1, BLOCK_BYTES // (4 * int(np.prod(self.shape[1:]))))
         done = 0
         for sequence in self.sequences:
             for start in range(0, steps, block):
                 stop = min(start + block, steps)
-                frames = torch.from_numpy(self._from_store(start, stop, sequence))
-                cache[done : done + stop - start] = frames
+                cache[done : done + stop - start] = self._from_store(start, stop, sequence)
                 done += stop - start
                 if progress is not None:
                     progress(done, len(cache))
         return cache
 
-    def _gather_from_store(self, flat: NDArray[np.int64]) -> Tensor:
+    def _gather_from_store(self, rows: NDArray[np.int64]) -> Tensor:
         """Read each run of neighbouring frames once, then pick from them."""
-        wanted, inverse = np.unique(flat, return_inverse=True)
+        wanted, inverse = np.unique(rows, return_inverse=True)
         steps = self.shape[0]
         new_run = (np.diff(wanted) > 1) | (wanted[1:] % steps == 0)
         runs = np.split(wanted, np.flatnonzero(new_run) + 1)
@@ -103,8 +136,8 @@ class Frames:
         for group in np.split(np.arange(len(runs)), np.flatnonzero(alone) + 1):
             (start, stop), first = spans[group[0]].tolist(), int(sequences[group[0]])
             frames.append(self._from_store(start, stop, first, len(group)))
-        read = torch.from_numpy(frames[0] if len(frames) == 1 else np.concatenate(frames))
-        return read.index_select(0, torch.from_numpy(inverse))
+        read = frames[0] if len(frames) == 1 else np.concatenate(frames)
+        return pick(read, inverse.reshape(rows.shape))
 
     def _from_store(
         self, start: int, stop: int, sequence: int, count: int = 1
@@ -117,6 +150,30 @@ class Frames:
                 return self.store.read(start, stop, sequence)
             read = self.store.read_sequences(start, stop, slice(sequence, sequence + count))
             return read.reshape(-1, *self.shape[1:])
+
+
+def pick(frames: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
+    """Copies of some of the frames (n, C, H, W): (*rows.shape, C, H, W)."""
+    shape = frames.shape[1:]
+    # numpy asks for large pages for a large array, torch does not: filling it takes half the time
+    found = np.empty((rows.size, *shape), np.float32)
+    if rows.size and not 0 <= rows.min() <= rows.max() < len(frames):
+        raise IndexError(f"frames {rows.min()} to {rows.max()} of {len(frames)}")
+    # "clip" writes straight into the result, which the check of bounds would not
+    np.take(frames, rows.ravel(), axis=0, out=found, mode="clip")
+    return torch.from_numpy(found).view(*rows.shape, *shape)
+
+
+def _overlapping(frames: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """All windows of frames (n, C, H, W) as rows (n - length + 1, length · C · H · W), no copy."""
+    width = frames[0].size
+    step = frames.itemsize
+    return as_strided(
+        frames,
+        (len(frames) - length + 1, length * width),
+        (width * step, step),
+        writeable=False,
+    )
 
 
 def default_cache_bytes() -> int:

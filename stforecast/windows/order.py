@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stforecast.errors import RunError
+from stforecast.windows.blocks.order import Mixing, mixed
 
 
 @dataclass
@@ -15,6 +16,8 @@ class BatchOrder:
     """Which samples make the next batches of one process.
 
     With ``fresh`` the samples of epoch e are not 0 to n - 1 again but those from e·n on.
+    With ``mixing`` samples (n, in the order of the record) are drawn block by block from their
+    ``homes`` (n,); each process then has a part of the record of its own.
     Iterating gives the batches from ``batch`` to the end of ``epoch`` and moves nothing;
     :meth:`advance` tells that one more has been used.
     """
@@ -28,6 +31,8 @@ class BatchOrder:
     fresh: bool = False
     epoch: int = 0
     batch: int = 0
+    mixing: Mixing | None = None
+    homes: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Batches of one epoch."""
@@ -43,12 +48,31 @@ class BatchOrder:
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """Samples of this process in one epoch, in their order."""
+        if self.mixing is not None and self.homes is not None:
+            return self._from_blocks(self.mixing, self.homes, epoch)
         if not self.shuffle:
             return np.arange(self.rank, self.samples, self.world_size)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.samples)
         if self.fresh:
             order += epoch * self.samples
         return order[self.rank :: self.world_size][: self._shared()]
+
+    def mix(self, mixing: Mixing | None, homes: NDArray[np.int64] | None) -> None:
+        """Draw samples block by block from now on, or from all of them."""
+        self.mixing, self.homes = mixing, homes
+
+    def _from_blocks(
+        self, mixing: Mixing, homes: NDArray[np.int64], epoch: int
+    ) -> NDArray[np.int64]:
+        """Samples of this process: neighbours in time, so that it reads little of the others'."""
+        if not self.shuffle:
+            return np.array_split(np.arange(self.samples), self.world_size)[self.rank]
+        # the record as a ring, cut elsewhere in every epoch
+        begin = int(np.random.default_rng((self.seed, epoch)).integers(self.samples))
+        shared = self._shared()
+        part = (begin + self.rank * shared + np.arange(shared)) % self.samples
+        random = np.random.default_rng((self.seed, epoch, self.rank))
+        return part[mixed(homes[part], mixing.heads, random)]
 
     def advance(self) -> None:
         """Count one batch as used; after the last one the next epoch begins."""
