@@ -57,12 +57,13 @@ def open_data(files: str | Path | Sequence[str | Path] = (), **options: Any) -> 
     return _shown(TensorStore(prepared.dataset), sources)
 
 
-def open_store(path: str | Path) -> xr.Dataset:
+def open_store(path: str | Path, *, version: str | None = None) -> xr.Dataset:
     """Open a tensor store as one variable per quantity, lazily.
 
+    `version` is one that ``stforecast info --versions`` lists, of a store that keeps them.
     StoreError where there is none, or it is broken.
     """
-    store = TensorStore.open(path)
+    store = TensorStore.open(path, version)
     return _shown(store, store.meta.sources)
 
 

@@ -1,6 +1,7 @@
 """Stores, runs and forecasts in words, as tables of what and how much."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stforecast.product import open_product
 from stforecast.remote import Location, RemotePath
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.store.manifest import Manifest
+from stforecast.store.repository import versions
 from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows import WindowSpec
 
@@ -59,6 +61,15 @@ def store(path: Location) -> Table:
     if meta.updated:
         rows.append(("last added to", meta.updated))
     return _table(rows)
+
+
+def versions_of(path: Location) -> Table:
+    """The versions of a store that keeps them, the newest first."""
+    table = Table("version", "written", "what", box=None, pad_edge=False)
+    for version in versions(path):
+        written = version.written.astimezone(UTC).isoformat(" ", timespec="seconds")
+        table.add_row(version.id, written, version.message)
+    return table
 
 
 def run(folder: Path) -> Table:

@@ -17,21 +17,26 @@ from stforecast.remote import RemotePath, location
     stforecast info runs/demo/store.zarr
     stforecast info runs/demo/model
     stforecast info runs/demo/forecast.nc
+    stforecast info t2m.icechunk --versions
 """,
 )
 @click.argument("path", type=click.Path())
+@click.option("--versions", is_flag=True, help="List the versions of a store that keeps them.")
 @talk_options
-def command(session: Session, path: str) -> None:
+def command(session: Session, path: str, versions: bool) -> None:
     """Describe a tensor store, a trained run or a forecast.
 
-    PATH is a store (.zarr), the folder of a run, or a forecast (.nc or .zarr). With -v a forecast
-    tells all settings that it was made with.
+    PATH is a store (.zarr or .icechunk), the folder of a run, or a forecast (.nc or .zarr). With -v
+    a forecast tells all settings that it was made with.
     """
     from stforecast.card import CARD
     from stforecast.cli import describe
     from stforecast.store import is_store
 
     place = location(path)
+    if versions:
+        session.show(describe.versions_of(place))
+        return
     if isinstance(place, RemotePath):
         # tells what is wrong where there is no store
         session.show(describe.store(place))

@@ -104,7 +104,11 @@ class Addition:
             meta.history = history_of(findings)
             meta.counts = counted(counts)
             meta.sources = all_sources(before, sources())
-            meta.updated = datetime.now(UTC).isoformat(timespec="seconds")
+            now = datetime.now(UTC)
+            meta.updated = now.isoformat(timespec="seconds")
+            if self.growth.moves:
+                # who has it open must know that its times are elsewhere now
+                meta.created = now.isoformat(timespec="microseconds")
             growing.finish(meta, values.valid_cells, counts.missing)
         return findings
 
@@ -210,7 +214,7 @@ class _Told:
 
 def _prepare(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
     """The record of the files, in the time step of the store; DataError if they have another."""
-    if (store.meta.recipe or {}).get("resample") is not None:
+    if is_resampled(store.meta.recipe):
         return prepare(ds, options)  # the step of the files is another one
     ours = store.axis.step
     try:

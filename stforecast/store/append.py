@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +21,21 @@ from stforecast.store.layout import Cut
 from stforecast.store.manifest import Entry, Manifest
 from stforecast.store.open import is_store
 from stforecast.store.reading import Block, Values
+from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
 from stforecast.store.tensor import TensorStore
-from stforecast.store.write import WHAT, create_arrays, finish_store, verify_store
+from stforecast.store.transaction import Transaction, transaction
+from stforecast.store.write import (
+    WHAT,
+    create_arrays,
+    finish_store,
+    summary,
+    verify_store,
+    verify_times,
+)
 
 _METADATA = "zarr.json"
+_SHARDS = f"{names.DATA}/c/"
 
 
 class Growing(Protocol):
@@ -55,11 +65,21 @@ def grown(store: TensorStore, dataset: xr.Dataset, kept: Collection[int]) -> Ite
     """
     path = store.path
     if not isinstance(path, Path):
-        raise StoreError(f"{path} is not on this machine, where alone a plain store can grow")
+        raise StoreError(f"{path} is not on this machine, where alone a store can grow")
     whole = with_template(dataset, store)
+    if is_repository(path):
+        with transaction(path, overwrite=True, anew=False) as begun:
+            folder = begun.folder
+            create_arrays(whole, folder, Cut.of(whole.dataset.sizes), StorageOptions())
+            described = begun.get(f"{names.DATA}/{_METADATA}").decode()
+            _keep_encoding(described, folder, whole.shape[0])
+            gone = [key for key in begun.shards() if _number(key) not in kept]
+            yield _Version(begun, path, whole, gone)
+        return
     with replaced(path, what=WHAT, overwrite=True, ours=is_store) as folder:
         create_arrays(whole, folder, Cut.of(whole.dataset.sizes), StorageOptions())
-        _keep_encoding(Path(os.path.realpath(path)), folder, whole.shape[0])
+        described = (path / names.DATA / _METADATA).read_text()
+        _keep_encoding(described, folder, whole.shape[0])
         linked = _link_shards(Path(os.path.realpath(path)), folder, kept)
         yield _Folder(folder, path, whole, linked)
 
@@ -86,9 +106,36 @@ class _Folder:
         verify_store(self._folder, valid, self._store.axis, self._path)
 
 
-def _keep_encoding(old: Path, new: Path, steps: int) -> None:
+class _Version:
+    """A version of a store that keeps them."""
+
+    def __init__(
+        self, begun: Transaction, path: Path, store: TensorStore, gone: Sequence[str]
+    ) -> None:
+        self._begun, self._path, self._store, self._gone = begun, path, store, list(gone)
+        self._files: dict[str, Entry] = {}
+
+    def write(self, values: Values, block: Block) -> None:
+        self._clear()
+        done = write_block(values, self._begun.folder, block).files
+        self._begun.ship(list(done))
+        self._files |= done
+
+    def finish(self, meta: StoreMeta, valid: NDArray[np.int32], missing: NDArray[np.int32]) -> None:
+        self._clear()
+        finish_store(self._begun.folder, meta, valid, missing, self._files)
+        self._begun.finish(summary("append", self._store.axis))
+        verify_times(TensorStore.open(self._path), self._store.axis, self._path)
+
+    def _clear(self) -> None:
+        """Remove the shards of the old version that are written anew, or are empty now."""
+        self._begun.remove(self._gone)
+        self._gone.clear()
+
+
+def _keep_encoding(described_as: str, new: Path, steps: int) -> None:
     """Let ``data`` be cut and encoded as in the old store, with another number of steps."""
-    described = json.loads((old / names.DATA / _METADATA).read_text())
+    described = json.loads(described_as)
     made = json.loads((new / names.DATA / _METADATA).read_text())
     described["shape"][0] = steps
     described["attributes"] = made["attributes"]
@@ -98,10 +145,14 @@ def _keep_encoding(old: Path, new: Path, steps: int) -> None:
 def _link_shards(old: Path, new: Path, kept: Collection[int]) -> dict[str, Entry]:
     """The shards that stay as they are, by hard links where there are such; and their checksums."""
     linked = {}
-    prefix = f"{names.DATA}/c/"
     for key, entry in Manifest.read(old).files.items():
-        if key.startswith(prefix) and int(key.removeprefix(prefix).split("/")[0]) in kept:
+        if key.startswith(_SHARDS) and _number(key) in kept:
             (new / key).parent.mkdir(parents=True, exist_ok=True)
             folders.link(old / key, new / key)
             linked[key] = entry
     return linked
+
+
+def _number(key: str) -> int:
+    """The number of a shard along time."""
+    return int(key.removeprefix(_SHARDS).split("/")[0])

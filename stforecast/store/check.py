@@ -16,11 +16,13 @@ from stforecast import folders, names
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
 from stforecast.remote import Location, location, zarr_store
+from stforecast.store.check_version import check_version
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.commit import repair
 from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256, sizes_of
 from stforecast.store.open import is_store, read_group
 from stforecast.store.origins import changed_sources
+from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
 from stforecast.store.shards import Region, first_line, pieces, regions
 from stforecast.store.tensor import TensorStore
@@ -43,7 +45,7 @@ def check(
 
     Every file of the manifest must be there with its size and checksum, every shard must decode,
     the times must be regular, and the values of each must be as many as the store tells. Memory
-    stays flat whatever the size.
+    stays flat whatever the size. Of a store that keeps versions the newest is read.
 
     Args:
         store: a store on this machine or at an address, also what a write that did not end left.
@@ -60,6 +62,8 @@ def check(
     """
     path = location(store)
     try:
+        if isinstance(path, Path) and is_repository(path):
+            return check_version(path, quick=quick, sources=sources, progress=progress)
         _find(path)
         return _Check(path, quick, sources).run(progress)
     except OSError as error:

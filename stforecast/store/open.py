@@ -11,10 +11,13 @@ from stforecast.remote import Location, RemotePath, is_failure, told, zarr_store
 from stforecast.store.codecs import fast_codecs
 from stforecast.store.commit import repair
 from stforecast.store.manifest import check_manifest
+from stforecast.store.repository import holds_store, is_repository
 
 
 def is_store(folder: Location) -> bool:
     """Whether a directory, or what is at an address, is a tensor store, be it broken."""
+    if is_repository(folder):
+        return holds_store(folder)
     try:
         described = json.loads((folder / "zarr.json").read_text())
         return names.META_ATTRIBUTE in described["attributes"]

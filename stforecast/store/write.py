@@ -30,11 +30,13 @@ from stforecast.store.layout import Cut, encodings
 from stforecast.store.manifest import Entry, write_manifest
 from stforecast.store.open import is_store
 from stforecast.store.reading import ReadError, blocks
+from stforecast.store.repository import wants_repository
 from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
+from stforecast.store.transaction import Transaction, transaction
 from stforecast.store.upload import Upload, check_address, uploaded
 from stforecast.store.work import SPILLED, do_blocks
-from stforecast.timeaxis import TimeAxis
+from stforecast.timeaxis import TimeAxis, stamp_text
 
 Progress = Callable[[int, int], None]
 # Gives the final description, from the first one and what was counted.
@@ -69,7 +71,14 @@ def write_store(
     if isinstance(path, RemotePath):
         with uploaded(path, overwrite=overwrite) as upload:
             _write_elsewhere(store, upload, cut, storage, describe, _Written(store, progress))
-        _verify_times(TensorStore.open(path), store.axis, path)
+        verify_times(TensorStore.open(path), store.axis, path)
+        return
+    if wants_repository(path, storage):
+        written = _Written(store, progress)
+        with transaction(path, overwrite=overwrite) as begun:
+            _write_elsewhere(store, begun, cut, storage, describe, written)
+            begun.finish(summary("ingest", store.axis))
+        verify_times(TensorStore.open(path), store.axis, path)
         return
     mark = None if made_of is None else _fingerprint(dataset, cut, storage, made_of)
 
@@ -107,7 +116,7 @@ def write_store(
 
 def _write_elsewhere(
     store: TensorStore,
-    upload: Upload,
+    upload: Upload | Transaction,
     cut: Cut,
     storage: StorageOptions,
     describe: Describe | None,
@@ -136,6 +145,12 @@ def check_store_target(path: str | Location, *, overwrite: bool) -> None:
         check_address(path, overwrite=overwrite)
     else:
         check_target(path, what=WHAT, overwrite=overwrite, ours=is_store)
+
+
+def summary(what: str, axis: TimeAxis) -> str:
+    """What a version of a store is, for the list of its versions."""
+    first, last = (stamp_text(axis.times_at(at)[()]) for at in (0, axis.size - 1))
+    return f"{what}: {axis.size} times, {first} to {last}"
 
 
 class _Written:
@@ -270,7 +285,7 @@ def finish_store(
     write_manifest(folder, known=files)
 
 
-def _verify_times(written: TensorStore, axis: TimeAxis, path: Location) -> None:
+def verify_times(written: TensorStore, axis: TimeAxis, path: Location) -> None:
     if not np.array_equal(written.axis.times(), axis.times()):
         raise StoreError(f"the times of {path} do not read back as they were written")
 
@@ -280,7 +295,7 @@ def verify_store(folder: Path, counts: NDArray[np.int32], axis: TimeAxis, path: 
 
     `counts` are the valid cells. StoreError, which names `path`, if it is not so.
     """
-    _verify_times(TensorStore.open(folder), axis, path)
+    verify_times(TensorStore.open(folder), axis, path)
     array: Any = zarr.open_group(folder, mode="r")[names.DATA]
     lead = counts.ndim - 1  # sequences and times
     for index in np.ndindex(
