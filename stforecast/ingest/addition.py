@@ -22,6 +22,7 @@ from stforecast.ingest.known import all_sources
 from stforecast.ingest.pipeline import Prepared, Progress, prepare
 from stforecast.ingest.survey import cells
 from stforecast.ingest.tally import counted, counts_of, history_of, merge_history
+from stforecast.ingest.transform.recipe import is_resampled
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore

@@ -43,6 +43,13 @@ def _of_variable(given: VariableOptions) -> dict[str, Any]:
     return chosen
 
 
+def is_resampled(recipe: Mapping[str, Any] | None) -> bool:
+    """Whether the steps of a record, or of a source of it, are not those of its files."""
+    if recipe is None:
+        return False
+    return "resample" in recipe or any(is_resampled(one) for one in recipe.get("sources", ()))
+
+
 def difference(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str | None:
     """How two recipes differ, in words such as ``data.coarsen 2 against none``.
 
