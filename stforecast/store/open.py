@@ -1,6 +1,7 @@
 """Opening a store, on this machine or at an address."""
 
 import json
+from pathlib import Path
 
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
@@ -32,10 +33,33 @@ def open_group(path: Location) -> xr.Dataset:
     """
     if isinstance(path, RemotePath):
         _check_address(path)
-    else:
+        return _open(path)
+    while True:
         repair(path)
-        if not path.exists():
+        before = _state(path)
+        if before is None:
             raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
+        try:
+            dataset = _open(path)
+        except StoreError:
+            if _state(path) == before:
+                raise
+        else:
+            if _state(path) == before:
+                return dataset
+        # another one took its place meanwhile, of which the first half may have been seen
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    """Changes when another folder takes the place of this one; None if there is none."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _open(path: Location) -> xr.Dataset:
     if not is_store(path):
         raise StoreError(f"{path} is not a tensor store of stforecast")
     check_manifest(path)

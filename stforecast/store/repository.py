@@ -47,7 +47,7 @@ def wants_repository(path: Location, storage: StorageOptions) -> bool:
 
 def repository(path: Location, *, create: bool = False) -> Any:
     """The repository at `path`; StoreError if it cannot be opened."""
-    icechunk = _icechunk(path)
+    icechunk = package(path)
     if isinstance(path, RemotePath):
         raise StoreError(f"{path} is not on this machine, where alone stores of Icechunk are kept")
     storage = icechunk.local_filesystem_storage(str(path.absolute()))
@@ -73,7 +73,7 @@ def versions(path: Location) -> list[Version]:
 def open_version(path: Location, version: str | None = None) -> xr.Dataset:
     """The Zarr group at the newest version, or another one, as a lazy dataset; StoreError."""
     repo = repository(path)
-    icechunk = _icechunk(path)
+    icechunk = package(path)
     try:
         if version is None:
             session = repo.readonly_session(BRANCH)
@@ -115,7 +115,8 @@ def first_words(error: BaseException) -> str:
     return next((line for line in lines if line), type(error).__name__)
 
 
-def _icechunk(path: Location) -> ModuleType:
+def package(path: Location) -> ModuleType:
+    """The package icechunk; StoreError, which names what needs it, where it is not installed."""
     try:
         import icechunk
     except ImportError:

@@ -18,7 +18,7 @@ from stforecast.locking import locked
 from stforecast.store.commit import check_target, replaced
 from stforecast.store.manifest import MANIFEST
 from stforecast.store.open import is_store
-from stforecast.store.repository import BRANCH, first_words, is_repository, repository
+from stforecast.store.repository import BRANCH, first_words, is_repository, package, repository
 
 WHAT = "a tensor store"
 _METADATA = "zarr.json"
@@ -134,8 +134,7 @@ def _work(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _failures(path: Path) -> Iterator[None]:
     """Tell what Icechunk and the system say as a StoreError."""
-    import icechunk
-
+    icechunk = package(path)
     try:
         yield
     except icechunk.ConflictError as error:
