@@ -26,6 +26,11 @@ MEMORY_LIMIT = 10**9
 class StorageOptions(Options):
     """How the values are cut and compressed. A store keeps what it was made with as it grows."""
 
+    format: Literal["zarr", "icechunk"] = Field(
+        "zarr",
+        description="zarr, or icechunk for a store that keeps its versions (extra icechunk); a "
+        "store named .icechunk is one",
+    )
     codec: Literal["zstd", "lz4", "zlib", "none"] = Field(
         "zstd", description="compression: lz4 is the fastest to read, zstd smaller, none is none"
     )
