@@ -1,5 +1,6 @@
 """Values of a store that say so when they cannot be read, or are there no longer."""
 
+import json
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -15,13 +16,14 @@ from stforecast import names
 from stforecast.errors import StoreError
 from stforecast.remote import Location
 from stforecast.store.manifest import Manifest
+from stforecast.store.schema import StoreMeta
 from stforecast.store.shards import first_line
 
 
 class _Guarded(BackendArray):
     """An array that is read when it is indexed; what its codecs raise becomes a StoreError."""
 
-    def __init__(self, variable: xr.Variable, where: Location) -> None:
+    def __init__(self, variable: xr.Variable, where: Location, made: str | None) -> None:
         self.shape = variable.shape
         self.dtype = variable.dtype
         self._variable = variable
@@ -36,6 +38,8 @@ class _Guarded(BackendArray):
             prefix = f"{names.DATA}/c/"
             files = Manifest.read(where).files
             self._keys = frozenset(key for key in files if key.startswith(prefix))
+            self._made = made
+            self._state = _state(self._folder)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -50,6 +54,8 @@ class _Guarded(BackendArray):
                 f"values of the store {self._where} cannot be read ({first_line(error)}); "
                 f"stforecast check {self._where} names what is broken"
             ) from error
+        if isinstance(self._where, Path):
+            self._check_folder()
         for name in self._files(key):
             if not (self._folder / name).exists():  # Zarr takes it for one without values
                 raise StoreError(
@@ -57,6 +63,20 @@ class _Guarded(BackendArray):
                     f"check {self._where} names what is broken"
                 )
         return values
+
+    def _check_folder(self) -> None:
+        """StoreError if another store has taken the place of the one that was opened.
+
+        One that grew is the same: the times that this one knows of are where they were.
+        """
+        state = _state(self._folder)
+        if state == self._state:
+            return
+        if _made(self._folder) != self._made:
+            raise StoreError(
+                f"the store {self._where} was made anew since it was opened; open it again"
+            )
+        self._state = state
 
     def _files(self, key: tuple[Any, ...]) -> Iterator[str]:
         """The shards that values were read from, as far as they have files."""
@@ -70,6 +90,24 @@ class _Guarded(BackendArray):
             name = f"{names.DATA}/c/{'/'.join(map(str, index))}"
             if name in self._keys:
                 yield name
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    """Changes when another folder takes the place of this one, and sometimes without."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
+def _made(folder: Path) -> str | None:
+    """When the store in a folder was made, whether it grew since or not."""
+    try:
+        described = json.loads((folder / "zarr.json").read_text())
+        return StoreMeta.from_json(described["attributes"].get(names.META_ATTRIBUTE)).created
+    except (OSError, ValueError, KeyError, TypeError, StoreError):
+        return "nothing that can be read"
 
 
 def _numbers(part: Any, size: int, shard: int) -> list[int]:
@@ -87,12 +125,14 @@ def _numbers(part: Any, size: int, shard: int) -> list[int]:
 def guarded(dataset: xr.Dataset, where: Location) -> xr.Dataset:
     """A dataset in the tensor layout whose values are still to be read from `where`.
 
-    Reading them raises StoreError where they are damaged, or where a shard of the manifest is gone.
+    Reading them raises StoreError where they are damaged, where a shard of the manifest is gone,
+    or when another store has taken the place of this one.
     """
     if names.DATA not in dataset:
         return dataset
     variable = dataset.variables[names.DATA]
-    values = indexing.LazilyIndexedArray(_Guarded(variable, where))
+    made = StoreMeta.from_json(dataset.attrs.get(names.META_ATTRIBUTE), str(where)).created
+    values = indexing.LazilyIndexedArray(_Guarded(variable, where, made))
     return dataset.assign(
         {names.DATA: xr.Variable(variable.dims, values, variable.attrs, variable.encoding)}
     )

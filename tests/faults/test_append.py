@@ -97,6 +97,15 @@ def test_many_kills(growth: Growth) -> None:
     kill_again_and_again(growth, SEED + 1, 50)
 
 
+def test_who_opened_it_before_reads_on(growth: Growth) -> None:
+    store = growth.place("reader")
+    outcome = growth.material.forks.run(
+        "read_while_it_grows", files=growth.files[2:], store=str(store)
+    )
+    assert outcome.error is None, outcome.error
+    assert outcome.result
+
+
 def run_out_of_room(growth: Growth, fault: dict[str, Any], name: str) -> bool:
     store = growth.place(name)
     outcome = growth.append(store, fault)

@@ -128,3 +128,12 @@ def shards(store: str) -> dict[str, str]:
         for file in sorted((folder / "data" / "c").rglob("*"))
         if file.is_file()
     }
+
+
+def read_while_it_grows(files: list[str], store: str) -> bool:
+    """Open the store, add files to it, and read what was there through the view from before."""
+    opened = TensorStore.open(store)
+    before = opened.read(0, opened.shape[0])
+    add(files, store, DataOptions())
+    same = np.array_equal(opened.read(0, opened.shape[0]), before, equal_nan=True)
+    return same and TensorStore.open(store).shape[0] > opened.shape[0]

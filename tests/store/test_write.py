@@ -325,6 +325,25 @@ class TestManifest:
         with pytest.raises(StoreError, match="has lost"):
             store.variables()["v0"].isel(time=70).load()
 
+    def test_a_store_that_was_replaced_is_not_read_as_the_one_that_was_opened(self, tmp_path):
+        made = []
+        for seed, when in enumerate(("2026-01-01T00:00:00", "2026-01-02T00:00:00")):
+            dataset = make_store(seed=seed).dataset
+            meta = StoreMeta.from_json(dataset.attrs[names.META_ATTRIBUTE])
+            meta.created = when
+            dataset.attrs[names.META_ATTRIBUTE] = meta.to_json()
+            made.append(dataset)
+        write_store(made[0], tmp_path / "a.zarr")
+        store = TensorStore.open(tmp_path / "a.zarr")
+        (tmp_path / "a.zarr/.DS_Store").write_text("changes the folder, and not the store")
+        np.testing.assert_array_equal(store.read(3, 5), made[0][names.DATA][3:5])
+        write_store(made[1], tmp_path / "a.zarr", overwrite=True)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="was made anew since it was opened"):
+                store.read(3, 5)
+        again = TensorStore.open(tmp_path / "a.zarr")
+        np.testing.assert_array_equal(again.read(3, 5), made[1][names.DATA][3:5])
+
     @pytest.mark.parametrize("text", [None, "{", "[]", '{"files": {"a": 1}}'])
     def test_a_broken_manifest_is_told(self, path, text):
         (path / "manifest.json").unlink()
