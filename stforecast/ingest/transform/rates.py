@@ -31,7 +31,8 @@ def rates(record: Record, variables: Mapping[str, VariableOptions]) -> Record:
     """The record with sums made into sums over each step, and rates of them, lazily.
 
     What was summed since some time before is the difference from the value before it; where that
-    is absent, and the sum did not begin with this step, the value is missing. ConfigError and
+    is absent, and the sum did not begin with this step, the value is missing, and the time absent
+    if that holds for all variables. ConfigError and
     DataError for sums that cannot be told apart, and for units that are not those of a rate.
     """
     chosen = {
@@ -46,19 +47,25 @@ def rates(record: Record, variables: Mapping[str, VariableOptions]) -> Record:
     dataset = record.layout.dataset
     arrays: dict[Any, xr.Variable] = dict(dataset.data_vars.variables)
     channels, done, notes = [], [], []
+    present = record.timeline.present
+    kept = np.zeros_like(present)
     for channel in record.layout.channels:
         options = chosen.get(channel.name)
+        there = present.copy()
         if options is None:
             channels.append(channel)
+            kept |= there
             continue
         variable = arrays[channel.name]
         words = channel.name
         if needs_neighbours(options):
-            variable, lost = _differences(variable, record, channel.name, options)
+            variable, known = _differences(variable, record, channel.name, options)
+            there &= known
             channel = described(
                 channel, cell_methods=extended(channel.cell_methods, "time", "sum", alone=True)
             )
             words += f" is the sum over each step of what was summed {_since(options)}"
+            lost = int((present & ~known).sum())
             if lost:
                 noun = (
                     "time has no value, as the one"
@@ -75,6 +82,7 @@ def rates(record: Record, variables: Mapping[str, VariableOptions]) -> Record:
         arrays[channel.name] = variable
         channels.append(channel)
         done.append(words)
+        kept |= there
     timeline = record.timeline
     changed = replace(
         record,
@@ -83,7 +91,10 @@ def rates(record: Record, variables: Mapping[str, VariableOptions]) -> Record:
         done={**record.done, "rates": "; ".join(done)},
     )
     made = xr.Dataset(arrays, {name: coord.variable for name, coord in dataset.coords.items()})
-    return changed.on_axis(made, timeline.axis, timeline.present)
+    changed = changed.on_axis(made, timeline.axis, kept)
+    # a time of which no variable has a value is absent, and a record begins and ends with others
+    first, last = np.flatnonzero(kept)[[0, -1]]
+    return changed.part(int(first), int(last) + 1)
 
 
 def _since(options: VariableOptions) -> str:
@@ -94,8 +105,8 @@ def _since(options: VariableOptions) -> str:
 
 def _differences(
     variable: xr.Variable, record: Record, name: str, options: VariableOptions
-) -> tuple[xr.Variable, int]:
-    """What each step adds, and at how many times that cannot be told."""
+) -> tuple[xr.Variable, NDArray[np.bool_]]:
+    """What each step adds, and at which times that can be told."""
     axis, present = record.timeline.axis, record.timeline.present
     if not axis.step.is_fixed:
         raise ConfigError(
@@ -110,7 +121,6 @@ def _differences(
     goes_on = np.zeros_like(present)
     goes_on[1:] = present[1:] & present[:-1] & (begins[1:] == begins[:-1])
     goes_on &= ~alone
-    lost = int((present & ~alone & ~goes_on).sum())
     if not (alone | goes_on).any():
         raise DataError(
             f"{name}: no value can be told from what was summed {_since(options)}, since no two "
@@ -140,7 +150,7 @@ def _differences(
 
     added = data - da.where(along(goes_on), shifted, 0.0)
     added = da.where(along(alone | goes_on), added, np.nan)
-    return xr.Variable(values.dims, added, dict(variable.attrs)), lost
+    return xr.Variable(values.dims, added, dict(variable.attrs)), alone | goes_on
 
 
 def _begins(

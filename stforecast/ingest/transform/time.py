@@ -56,7 +56,7 @@ def resample(
     A step of which more than ``options.missing`` is absent is absent, or left out at either end.
     Values that stand for what lies before their stamp (accumulations, rates, what time bounds say)
     belong to the step before a stamp on its edge. ConfigError for a step that is not made of whole
-    steps of the record; DataError where not two steps are whole.
+    steps of the record; DataError where no step is whole.
     """
     step = TimeStep.parse(options.step)
     source = record.timeline.axis
@@ -76,11 +76,10 @@ def resample(
     spanned = np.arange(first, last)
     some = np.any([plan.on(plan.whole, spanned, False) for plan in plans.values()], axis=0)
     kept = np.flatnonzero(some)
-    if kept.size < 2:
+    if not kept.size:
         raise DataError(
-            f"the record has {kept.size or 'no'} whole step{'s' * (kept.size != 1)} of "
-            f"{_one(step)}, and a forecast needs at least two; choose a shorter data.resample, or "
-            "raise its missing"
+            f"the record has no whole step of {_one(step)}; give files that hold one, choose a "
+            "shorter data.resample, or raise its missing"
         )
     numbers = spanned[kept[0] : kept[-1] + 1]
     begins, ends = periods.starts(numbers), periods.starts(numbers + 1)
