@@ -13,6 +13,7 @@ from stforecast.cli.study import HINDCAST, Study, open_study
 from stforecast.config import safe_name
 from stforecast.config.outputs import MAPS, STORE
 from stforecast.errors import DataError, MapError
+from stforecast.remote import Location
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -165,7 +166,7 @@ def _of_study(study: Study) -> list[Path]:
 
 
 def _record(
-    observations: tuple[str, ...], nearby: Sequence[Path], study: Study
+    observations: tuple[str, ...], nearby: Sequence[Location], study: Study
 ) -> "TensorStore | None":
     """The observations asked for, else the tensor store that the forecast was made from."""
     if observations:

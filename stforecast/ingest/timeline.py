@@ -16,6 +16,10 @@ from stforecast.timeaxis.stamps import SECOND, Clock
 
 # Rows of duplicated times that are read at once to find the fullest.
 _ROWS_AT_ONCE = 256
+# Steps of an axis that need no more than its stamps to be believed, and how many of its steps may
+# be absent for each that is there.
+_LONGEST = 10_000_000
+_SPARSEST = 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,13 @@ def find_timeline(
             "at least two"
             if period is not None
             else "the record has a single time step"
+        )
+    if axis.size > max(_LONGEST, _SPARSEST * positions.size):
+        begin, end = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
+        raise DataError(
+            f"{positions.size} times are spread over {axis.size} steps of {axis.step.label} from "
+            f"{stamp_text(begin)} to {stamp_text(end)}, so time stamps of the files are broken, or "
+            "data.time_step is not theirs"
         )
     rows = np.full(axis.size, -1, np.int64)
     rows[positions[::-1]] = chosen[::-1]  # of several rows the first

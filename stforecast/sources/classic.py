@@ -1,6 +1,7 @@
 """How long a file of the classic NetCDF formats must be: the library reads zeros beyond its end."""
 
 import math
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -22,12 +23,15 @@ def missing_bytes(path: Path) -> int:
             end = _Header(file).end()
         except struct.error:
             raise ValueError("its header is cut off") from None
+        except (IndexError, OverflowError):  # dimensions that are not there, sizes beyond numbers
+            raise ValueError("its header makes no sense") from None
     return max(0, end - path.stat().st_size)
 
 
 class _Header:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         version = file.read(4)[3]
         self._count_bytes = 8 if version == 5 else 4
         self._offset_bytes = 4 if version == 1 else 8
@@ -69,9 +73,10 @@ class _Header:
         return count
 
     def _skip(self, size: int) -> None:
-        padded = -(-size // 4) * 4
-        if len(self._file.read(padded)) < padded:
+        end = self._file.tell() + -(-size // 4) * 4
+        if end > self._size:
             raise ValueError("its header is cut off")
+        self._file.seek(end)
 
     def _dimensions(self) -> list[int]:
         lengths = []

@@ -17,6 +17,7 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.options import DataOptions
 from stforecast.remote import Location
+from stforecast.sources.heaps import check_heaps
 from stforecast.sources.sniff import kind_of
 from stforecast.timeaxis.slots import read_dates
 
@@ -109,6 +110,8 @@ def _opened(location: Location) -> Iterator[h5py.File]:
 
 def _look(path: Location) -> _File:
     try:
+        if isinstance(path, Path):
+            check_heaps(path, str(path))
         with _opened(path) as file:
             data, date = file.get(_DATA), file.get(_DATE)
             if not isinstance(data, h5py.Dataset) or not isinstance(date, h5py.Dataset):
@@ -129,8 +132,9 @@ def _look(path: Location) -> _File:
             if not data.size:
                 raise DataError(f"{path} holds no frames")
             return _File(path, data.shape, data.dtype, [_text(item) for item in date[()]])
-    except OSError as error:
-        reason = str(error.strerror or error).splitlines()[0][:200]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
+        lines = str(getattr(error, "strerror", None) or error).splitlines()
+        reason = lines[0][:200] if lines else type(error).__name__
         raise DataError(
             f"{path} is broken, perhaps truncated, or no HDF5 file ({reason}); get it again"
         ) from None

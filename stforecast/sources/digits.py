@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,7 +19,21 @@ NUMPY = b"\x93NUMPY"
 ZIP = b"PK\x03\x04"
 _IDX_IMAGES = b"\x00\x00\x08\x03"  # unsigned bytes in three dimensions
 # What is raised for files that are broken.
-_BROKEN = (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile)
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _SIDE = 28  # rows and columns of a digit in a table
 
 Images = NDArray[np.uint8]

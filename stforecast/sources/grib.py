@@ -1,9 +1,7 @@
 """GRIB by cfgrib: all level types of a file in one dataset, and no index left beside it."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,9 +9,8 @@ import xarray as xr
 from stforecast.errors import DataError
 from stforecast.sources.combine import check_same_grid, merge_parts
 from stforecast.sources.decode import decode_arguments, quietly, tidy
+from stforecast.sources.messages import check_messages
 from stforecast.sources.steps import to_valid_time
-
-_CHUNK = 1 << 16
 
 
 def open_grib(path: Path, label: str | None = None) -> xr.Dataset:
@@ -29,7 +26,7 @@ def open_grib(path: Path, label: str | None = None) -> xr.Dataset:
         raise DataError(
             f"reading {label}, a GRIB file, needs cfgrib; run pip install 'stforecast[grib]'"
         ) from None
-    _check_whole(path, label)
+    check_messages(path, label)
     arguments = decode_arguments()
     with tempfile.TemporaryDirectory(prefix="stforecast-") as folder, quietly():
         # an index of our own, so that a file of many variables is scanned only once
@@ -101,49 +98,10 @@ def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
             part = part.rename({name: unique}) if unique != name else part
         labelled.append((f"{', '.join(map(str, part.data_vars))} in {path}", part))
     check_same_grid(labelled)
-    return merge_parts(labelled)
-
-
-def _check_whole(path: Path, label: str) -> None:
-    """DataError if the last message of a file is cut off, which cfgrib would pass over."""
-    size = path.stat().st_size
-    for start, length in _messages(path):
-        if start + length > size:
-            raise DataError(
-                f"{label} is truncated: its message at byte {start} has {length} bytes, of which "
-                f"{size - start} are there; get it again"
-            )
-
-
-def _messages(path: Path) -> Iterator[tuple[int, int]]:
-    """Where the messages of a file begin, and how long they say that they are."""
-    with path.open("rb") as file:
-        position = 0
-        while True:
-            file.seek(position)
-            head = file.read(_CHUNK)
-            start = head.find(b"GRIB")
-            if start < 0:
-                if len(head) < _CHUNK:
-                    return
-                position += _CHUNK - 3
-                continue
-            position += start
-            length = _length(head[start : start + 16], file, position)
-            if length is None:
-                return
-            yield position, length
-            position += length
-
-
-def _length(head: bytes, file: Any, position: int) -> int | None:
-    if len(head) < 16:
-        file.seek(position)
-        head = file.read(16)
-    if len(head) < 16:
-        return 16  # a message is longer than its first section
-    if head[7] == 2:
-        return max(16, int.from_bytes(head[8:16], "big"))
-    length = int.from_bytes(head[4:7], "big")
-    # messages over 8 MiB of edition 1 count otherwise; ecCodes knows how
-    return None if head[7] != 1 or length & 0x800000 else max(16, length)
+    try:
+        return merge_parts(labelled)
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"the fields of {path} do not fit together ({str(error).splitlines()[0][:200]}); take "
+            "them apart with grib_copy"
+        ) from None

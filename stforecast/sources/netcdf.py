@@ -17,10 +17,12 @@ from stforecast.sources.combine import combine
 from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.files import is_zarr_array, on_this_machine
 from stforecast.sources.grib import open_grib
+from stforecast.sources.heaps import check_heaps
+from stforecast.sources.light import without_its_file
 from stforecast.sources.sniff import kind_of, why_not
 
-# What the libraries raise for a file that is broken.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError)
+# Files that may be kept open, and how they are decoded in memory.
+_FEW = 16
 
 
 class NetCDF:
@@ -34,7 +36,22 @@ class NetCDF:
 
     def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
         """See :class:`stforecast.sources.base.Source`."""
-        return combine([(str(location), _open(location)) for location in locations])
+        opened = _open if len(locations) <= _FEW else _open_lightly
+        return combine([(str(location), opened(location)) for location in locations])
+
+
+def _open_lightly(location: Location) -> xr.Dataset:
+    """The same as `_open`, and nothing of a local file is kept open or in memory."""
+    dataset = _open(location)
+    if isinstance(location, Path) and kind_of(location) in ("netcdf3", "hdf5"):
+        return without_its_file(dataset, location, _open_again)
+    return dataset
+
+
+def _open_again(path: Path) -> xr.Dataset:
+    """The variables of a NetCDF file, read when they are asked for and not by dask."""
+    dataset = _read(path, path, "netcdf4")
+    return dataset if dataset.data_vars else _only_group(path, path, dataset)
 
 
 def _open(location: Location) -> xr.Dataset:
@@ -54,6 +71,8 @@ def _open(location: Location) -> xr.Dataset:
         return open_grib(path, str(location))
     if kind == "netcdf3":
         _check_whole(path, location)
+    if kind == "hdf5":
+        check_heaps(path, str(location))
     dataset = _read(location, path, "netcdf4")
     if not dataset.data_vars:
         dataset = _only_group(location, path, dataset)
@@ -138,11 +157,12 @@ def _read(location: Location, place: Any, engine: str, **arguments: Any) -> xr.D
             if isinstance(location, RemotePath) and is_failure(error):
                 reason = _reason(told(error, location.protocol))
                 raise DataError(f"{location} cannot be read: {reason}") from None
-            if isinstance(error, _BROKEN):
-                raise DataError(
-                    f"{location} is broken, perhaps truncated ({_reason(error)}); get it again"
-                ) from None
-            raise
+            if isinstance(error, ImportError):  # a package that decompresses its values
+                raise DataError(f"{location} cannot be read: {_reason(error)}") from None
+            # whatever else a library raises says that the file is none it can read
+            raise DataError(
+                f"{location} is broken, perhaps truncated ({_reason(error)}); get it again"
+            ) from None
 
 
 def _check_whole(path: Path, location: Location) -> None:

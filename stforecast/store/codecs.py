@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 import zarr
 
@@ -36,23 +36,23 @@ def _registered() -> str:
     from zarr.registry import register_pipeline
     from zarrs import ZarrsCodecPipeline
 
-    class ReadingPipeline(ZarrsCodecPipeline):  # type: ignore[misc]
+    class ReadingPipeline(ZarrsCodecPipeline):
         """Reads by zarrs in the process that this was made in, and never writes by it."""
+
+        process: ClassVar[int] = os.getpid()
 
         @classmethod
         def from_array_metadata_and_store(cls, array_metadata: Any, store: Any) -> Any:
             with warnings.catch_warnings():
                 # of text and other arrays that zarrs leaves to Zarr
                 warnings.filterwarnings("ignore", "Array is unsupported by Zarrs")
-                made = super().from_array_metadata_and_store(array_metadata, store)
-            made.process = os.getpid()
-            return made
+                return super().from_array_metadata_and_store(array_metadata, store)
 
         def __reduce__(self) -> Any:
             return _again, (self.metadata, self.store)
 
         async def read(self, batch_info: Any, out: Any, drop_axes: tuple[int, ...] = ()) -> Any:
-            if os.getpid() != self.process:
+            if os.getpid() != self.process and self.python_impl is not None:
                 return await self.python_impl.read(batch_info, out, drop_axes)
             return await super().read(batch_info, out, drop_axes)
 
