@@ -85,6 +85,7 @@ class Forks:
         `fault` is what happens to it: ``{"kind": "kill", "at": 17}`` kills it as it touches its
         17th file below the folder, ``{"cpu": 0.2}`` after so much processor time; ``"full"`` lets
         the disk be full from there on for one call; ``"largest_file"`` limits files;
+        With ``"renames"`` directories are swapped by two renames.
         ``{"kind": "source", "how": "cut", "victim": …}`` spoils a source.
         """
         answer = self.folder / "answer.json"

@@ -75,6 +75,7 @@ class Material:
         assert found["problems"] == []
         assert found["digest"] == self.digests["new"]
         assert found["beside"] == found["strange"] == []
+        assert [file.name for file in store.parent.iterdir() if file.name[0] == "."] == []
 
     def assert_told(self, outcome: Outcome, *kinds: str) -> str:
         """A try failed with one clear sentence of one of these kinds; give it."""

@@ -54,3 +54,33 @@ def test_killed_twice_and_then_done(material: Material) -> None:
         assert killed.died
         assert material.assert_old_or_new(store, old=True) == "old"
     material.assert_finished(material.ingest(store), store)
+
+
+@pytest.mark.parametrize("renames", [False, True], ids=["exchange", "renames"])
+def test_killed_around_the_swap(material: Material, renames: bool) -> None:
+    kill_at_the_end(material, 3, renames=renames)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("renames", [False, True], ids=["exchange", "renames"])
+def test_killed_at_each_of_the_last_moments(material: Material, renames: bool) -> None:
+    kill_at_the_end(material, 12, renames=renames)
+
+
+def kill_at_the_end(material: Material, moments: int, *, renames: bool) -> None:
+    """Kill overwrites as they touch each of the last files that they touch."""
+    store = material.place("measured", old=True)
+    undisturbed = material.ingest(store, {"renames": renames})
+    material.assert_finished(undisturbed, store)
+    found = {"old": 0, "new": 0}
+    for back in range(moments):
+        store = material.place("end", old=True)
+        at = undisturbed.events - back
+        outcome = material.ingest(store, {"kind": "kill", "at": at, "renames": renames})
+        if outcome.died:
+            found[material.assert_old_or_new(store, old=True)] += 1
+            outcome = material.ingest(store, {"renames": renames})
+        material.assert_finished(outcome, store)
+    print(f"killed at the last {moments} moments, then there was {found}")
+    assert sum(found.values()) > 0
+    assert found["new"] > 0
