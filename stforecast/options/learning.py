@@ -93,6 +93,14 @@ class TrainingOptions(Options):
         description="with loss crps: channels of noise, 8 by default, half of them the same in all "
         "cells",
     )
+    lag_mixing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the training windows that are drawn towards the frames of one of "
+        "windows.lags before them, by a part drawn at random: days more like the day before than a "
+        "short record has",
+    )
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm; null for none")
     early_stopping: int | None = Field(
         None, ge=1, description="validations without a better score; for a constant schedule only"

@@ -20,6 +20,7 @@ from stforecast.training.hardware import lay_out_kernels
 from stforecast.training.job import Job, Result
 from stforecast.training.logs import Best
 from stforecast.training.losses import pointwise_loss
+from stforecast.training.mixing import LagMixing
 from stforecast.training.module import TrainingModule
 from stforecast.training.plan import Plan
 from stforecast.training.preparation import prepared_samples
@@ -105,6 +106,7 @@ def _session(
         scaled=hardware.precision == "float16",
         ranks=ranks,
         draws=draws,
+        mixing=LagMixing.of(options, plan.spec, job.store.channels),
     )
 
     def loader(dataset: WindowDataset | GeneratedDataset, shuffle: bool) -> ResumableLoader:

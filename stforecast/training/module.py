@@ -14,6 +14,7 @@ from stforecast.training.distributed import Ranks
 from stforecast.training.ensemble import Draws, members_sum
 from stforecast.training.health import Health
 from stforecast.training.losses import Pointwise, masked_sum
+from stforecast.training.mixing import LagMixing
 from stforecast.training.schedules import Rate
 from stforecast.windows import Batch, Transform
 
@@ -24,7 +25,8 @@ class TrainingModule(pl.LightningModule):
     Samples come in physical units; the transform, part of the module so that it is on the same
     device, normalises them there. Its loss is the mean over all valid cells of the batch, of all
     processes together, plus the auxiliary losses that the model gives by name. With `draws` it
-    forecasts each sample several times, and their CRPS takes the place of the penalty.
+    forecasts each sample several times, and their CRPS takes the place of the penalty; `mixing`
+    changes what it is shown.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class TrainingModule(pl.LightningModule):
         scaled: bool,
         ranks: Ranks,
         draws: Draws | None = None,
+        mixing: LagMixing | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -45,6 +48,7 @@ class TrainingModule(pl.LightningModule):
         self.options = options
         self.ranks = ranks
         self.draws = draws
+        self.mixing = mixing
         self.health = Health(scaled)
         self.done_steps = 0
         self.total_steps: int | None = None
@@ -54,6 +58,8 @@ class TrainingModule(pl.LightningModule):
         self._loss: Tensor | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if self.mixing is not None:
+            batch = self.mixing.mixed(batch)
         if self.draws is not None:
             batch = self.draws.drawn(batch)
         assert batch.target is not None
