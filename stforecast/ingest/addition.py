@@ -35,6 +35,10 @@ from stforecast.timeaxis import stamp_text
 _NAMED = 4
 
 
+class MisfitError(DataError):
+    """Files are not more of what a store holds."""
+
+
 @dataclass(frozen=True)
 class Addition:
     """A store, and the record of files that go with it; nothing but times was read yet."""
@@ -46,7 +50,7 @@ class Addition:
 
     @classmethod
     def of(cls, store: TensorStore, ds: xr.Dataset, options: DataOptions) -> "Addition":
-        """Of the dataset of files; DataError, which names the store, when they do not fit it."""
+        """Of the dataset of files; MisfitError, which names the store, when they do not fit."""
         try:
             files = _prepare(store, ds, options)
             check_fits(store, TensorStore(files.dataset))
@@ -58,7 +62,7 @@ class Addition:
                 any_step=options.time_step is not None,
             )
         except DataError as error:
-            raise DataError(f"the files do not fit the store {store.path}: {error}") from error
+            raise MisfitError(f"the files do not fit the store {store.path}: {error}") from error
         return cls(store, files, growth, options)
 
     def read(self, progress: Progress | None = None) -> Findings:

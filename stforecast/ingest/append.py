@@ -9,7 +9,7 @@ from typing import Any
 from stforecast import names
 from stforecast.errors import DataError, StoreError
 from stforecast.folders import clear_leftovers, reason
-from stforecast.ingest.addition import Addition
+from stforecast.ingest.addition import Addition, MisfitError
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.known import options_for, unknown_files, with_period
 from stforecast.ingest.pipeline import Progress, ingest
@@ -89,12 +89,30 @@ def _append(
         )
     options = options_for(own.meta, options)
     if options.sources:  # which share their times, so that all are read
-        ds = open_source(files, options, base)
-    else:
-        fresh = unknown_files(find_files(list(files), base), own.meta, options)
-        if not fresh:
-            return findings_of(own)
-        ds = open_source(fresh, options)
+        return _add(own, files, options, base, progress, dry_run=dry_run)
+    given = find_files(list(files), base)
+    fresh = unknown_files(given, own.meta, options)
+    if not fresh:
+        return findings_of(own)
+    try:
+        return _add(own, fresh, options, base, progress, dry_run=dry_run)
+    except MisfitError:
+        if len(fresh) == len(given):
+            raise
+        # new files of some variables, whose others are in files that are known
+        return _add(own, given, options, base, progress, dry_run=dry_run)
+
+
+def _add(
+    own: TensorStore,
+    files: Sequence[str | Location],
+    options: DataOptions,
+    base: Path,
+    progress: Progress | None,
+    *,
+    dry_run: bool,
+) -> Findings:
+    ds = open_source(files, options, base)
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
     try:
         addition = Addition.of(own, ds, options)

@@ -270,6 +270,26 @@ class TestWhatIsDone:
             TensorStore.open(grown).read(30, 40)[:, 0], dataset["t"].values[30:]
         )
 
+    def test_a_file_of_some_variables_beside_one_that_is_known(self, tmp_path):
+        """Only the other variable's file was written again, so that it alone is not known."""
+        paths = [str(tmp_path / f"{name}.nc") for name in "tp"]
+        for name, path in zip("tp", paths, strict=True):
+            record()[[name]].to_netcdf(path)
+        ingest(paths, tmp_path / "a.zarr", OPTIONS)
+        os.utime(paths[1])
+        assert append(paths, tmp_path / "a.zarr").mapping["already there"].startswith("40 hours")
+        os.utime(paths[0])
+        with pytest.raises(DataError, match="they hold t, the store holds t and p"):
+            append(paths[:1], tmp_path / "a.zarr")
+
+    def test_a_reader_is_told_when_times_move(self, tmp_path):
+        paths = write(tmp_path, record(), parts_of((20, 40), (10, 20)))
+        ingest(paths[:1], tmp_path / "a.zarr", OPTIONS)
+        reader = TensorStore.open(tmp_path / "a.zarr")
+        append(paths[1:], tmp_path / "a.zarr")
+        with pytest.raises(StoreError, match="was made anew since it was opened; open it again"):
+            reader.read(0, 5)
+
     def test_attributes_that_contradict_go(self, tmp_path):
         paths = []
         for number, rows in enumerate(parts_of((0, 20), (20, 40))):
