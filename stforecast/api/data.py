@@ -34,8 +34,8 @@ def open_data(files: str | Path | Sequence[str | Path] = (), **options: Any) -> 
     """Open files as one variable per quantity on a regular time axis, lazily.
 
     Args:
-        files: paths or patterns; ``package:NAME/PATH`` is a file inside an installed package. None
-            where ``sources`` name theirs.
+        files: paths, patterns or addresses such as ``s3://…``; ``package:NAME/PATH`` is a file
+            inside an installed package. None where ``sources`` name theirs.
         options: any of the ``data`` section of an experiment file: ``variables``, ``select``,
             ``region``, ``period``, ``grid``, ``timezone``, ``reader``…
 
@@ -58,7 +58,7 @@ def open_data(files: str | Path | Sequence[str | Path] = (), **options: Any) -> 
 
 
 def open_store(path: str | Path, *, version: str | None = None) -> xr.Dataset:
-    """Open a tensor store as one variable per quantity, lazily.
+    """Open a tensor store, at a path or an address, as one variable per quantity, lazily.
 
     `version` is one that ``stforecast info --versions`` lists, of a store that keeps them.
     StoreError where there is none, or it is broken.

@@ -168,8 +168,8 @@ class DataOptions(Options):
 
     files: OneOrMore[str] = Field(
         default_factory=list,
-        description="paths or patterns, relative to the experiment file; package:NAME/PATH is a "
-        "file inside an installed Python package",
+        description="paths or patterns, relative to the experiment file, or addresses "
+        "(s3://, gs://, https://); package:NAME/PATH is a file inside an installed Python package",
     )
     sources: list[SourceOptions] = Field(
         default_factory=list,
@@ -185,7 +185,7 @@ class DataOptions(Options):
         description="netcdf, deepst, moving-mnist or frames; found from the files by default",
     )
     store: str | None = Field(
-        None, description="the tensor store; runs/<name>/store.zarr by default"
+        None, description="the tensor store, or its address; runs/<name>/store.zarr by default"
     )
     storage: StorageOptions = Field(
         default_factory=StorageOptions, description="how the store is cut and compressed"
