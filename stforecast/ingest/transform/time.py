@@ -58,7 +58,10 @@ def resample(
     belong to the step before a stamp on its edge. ConfigError for a step that is not made of whole
     steps of the record; DataError where no step is whole.
     """
-    step = TimeStep.parse(options.step)
+    try:
+        step = TimeStep.parse(options.step)
+    except ConfigError as error:
+        raise ConfigError(f"data.resample: {error}") from None
     source = record.timeline.axis
     if (step.seconds, step.months) == (source.step.seconds, source.step.months):
         return record

@@ -235,6 +235,10 @@ class TestRefused:
         with pytest.raises(ConfigError, match="is not made of whole steps of"):
             longer(record(range(60), hourly(60, step=source)), step)
 
+    def test_what_is_no_step(self):
+        with pytest.raises(ConfigError, match=r"data.resample: 'daily' is not a duration"):
+            longer(record(range(6), hourly(6)), "daily")
+
     def test_days_of_months(self):
         times = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[us]")
         with pytest.raises(ConfigError, match="30 days is not made of whole steps of one month"):
