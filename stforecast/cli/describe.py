@@ -16,7 +16,7 @@ from stforecast.product import open_product
 from stforecast.remote import Location, RemotePath
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.store.manifest import Manifest
-from stforecast.store.repository import versions
+from stforecast.store.repository import is_repository, size_of, versions
 from stforecast.timeaxis import TimeStep, stamp_text
 from stforecast.windows import WindowSpec
 
@@ -252,6 +252,8 @@ def size_text(size: int) -> str:
 
 def bytes_below(path: Location) -> int:
     """Size of a file or of all files in a folder; at an address of a store."""
+    if is_repository(path):
+        return size_of(path)[1]
     if isinstance(path, RemotePath):
         return sum(entry.size for entry in Manifest.read(path).files.values())
     files: Iterable[Path] = path.rglob("*") if path.is_dir() else [path]

@@ -23,6 +23,7 @@ from stforecast.sources.files import find_files
 from stforecast.store import TensorStore
 from stforecast.store.commit import repair
 from stforecast.store.reading import ReadError
+from stforecast.store.repository import SUFFIX, is_repository
 from stforecast.store.upload import refuse_address
 
 # Seconds that an append waits for another one.
@@ -54,7 +55,9 @@ def append(
         options = options.model_copy(update={"reader": reader})
     path = location(store)
     if isinstance(path, RemotePath):
-        refuse_address(path)
+        if not path.name.endswith(SUFFIX):
+            refuse_address(path)
+        return _append(files, path, options, Path(base), progress, dry_run=dry_run)
     if dry_run:
         return _append(files, path, options, Path(base), progress, dry_run=True)
     with ExitStack() as held:
@@ -70,15 +73,16 @@ def append(
 
 def _append(
     files: Sequence[str | Path],
-    path: Path,
+    path: Location,
     options: DataOptions,
     base: Path,
     progress: Progress | None,
     *,
     dry_run: bool,
 ) -> Findings:
-    repair(path)
-    if not path.exists():
+    if isinstance(path, Path):
+        repair(path)
+    if not (path.exists() if isinstance(path, Path) else is_repository(path)):
         paths = [str(file) for file in files]
         return ingest(paths, path, options, base=base, dry_run=dry_run, progress=progress)
     own = TensorStore.open(path)

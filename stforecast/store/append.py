@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stforecast import folders, names
 from stforecast.errors import StoreError
 from stforecast.options import StorageOptions
+from stforecast.remote import Location, RemotePath
 from stforecast.store.block import write_block
 from stforecast.store.commit import replaced
 from stforecast.store.layout import Cut
@@ -25,6 +26,7 @@ from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
 from stforecast.store.tensor import TensorStore
 from stforecast.store.transaction import Transaction, transaction
+from stforecast.store.upload import refuse_address
 from stforecast.store.write import (
     WHAT,
     create_arrays,
@@ -64,8 +66,8 @@ def grown(store: TensorStore, dataset: xr.Dataset, kept: Collection[int]) -> Ite
     dies, the store is as it was. StoreError if the system refuses to write.
     """
     path = store.path
-    if not isinstance(path, Path):
-        raise StoreError(f"{path} is not on this machine, where alone a store can grow")
+    if path is None:
+        raise StoreError("a record in memory cannot grow; write it first")
     whole = with_template(dataset, store)
     if is_repository(path):
         with transaction(path, overwrite=True, anew=False) as begun:
@@ -76,6 +78,8 @@ def grown(store: TensorStore, dataset: xr.Dataset, kept: Collection[int]) -> Ite
             gone = [key for key in begun.shards() if _number(key) not in kept]
             yield _Version(begun, path, whole, gone)
         return
+    if isinstance(path, RemotePath):
+        refuse_address(path)
     with replaced(path, what=WHAT, overwrite=True, ours=is_store) as folder:
         create_arrays(whole, folder, Cut.of(whole.dataset.sizes), StorageOptions())
         described = (path / names.DATA / _METADATA).read_text()
@@ -110,7 +114,7 @@ class _Version:
     """A version of a store that keeps them."""
 
     def __init__(
-        self, begun: Transaction, path: Path, store: TensorStore, gone: Sequence[str]
+        self, begun: Transaction, path: Location, store: TensorStore, gone: Sequence[str]
     ) -> None:
         self._begun, self._path, self._store, self._gone = begun, path, store, list(gone)
         self._files: dict[str, Entry] = {}

@@ -62,7 +62,7 @@ def check(
     """
     path = location(store)
     try:
-        if isinstance(path, Path) and is_repository(path):
+        if is_repository(path):
             return check_version(path, quick=quick, sources=sources, progress=progress)
         _find(path)
         return _Check(path, quick, sources).run(progress)

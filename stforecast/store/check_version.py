@@ -5,14 +5,15 @@ compare with: that every shard decodes, and holds as many values as were counted
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.remote import Location
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.origins import changed_sources
+from stforecast.store.repository import size_of
 from stforecast.store.shards import first_line
 from stforecast.store.tensor import TensorStore
 from stforecast.timeaxis import stamp_text
@@ -23,12 +24,11 @@ _NAMED = 3
 
 
 def check_version(
-    path: Path, *, quick: bool = False, sources: bool = False, progress: Progress | None = None
+    path: Location, *, quick: bool = False, sources: bool = False, progress: Progress | None = None
 ) -> Checkup:
     """Read the newest version of a store whole, or with `quick` all but its data."""
     result = Checkup(path, quick, must_have_sources=sources)
-    files = [file for file in path.rglob("*") if file.is_file()]
-    result.files, result.size = len(files), sum(file.stat().st_size for file in files)
+    result.files, result.size = size_of(path)
     try:
         record = TensorStore.open(path)
         record.present, record.valid_cells  # noqa: B018  read while it can be told

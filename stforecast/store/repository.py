@@ -3,9 +3,9 @@
 The package icechunk (extra ``icechunk``) is loaded only where there is such a store.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,32 +31,81 @@ class Version:
 
 
 def is_repository(path: Location) -> bool:
-    """Whether there is an Icechunk repository on this machine, whatever is in it."""
-    return isinstance(path, Path) and (path / "refs").is_dir() and (path / "snapshots").is_dir()
+    """Whether there is an Icechunk repository, whatever is in it; at an address, by its name."""
+    if isinstance(path, RemotePath):
+        if not path.name.endswith(SUFFIX):
+            return False
+        icechunk = package(path)
+        try:
+            return bool(icechunk.Repository.exists(_elsewhere(path, icechunk)))
+        except icechunk.IcechunkError as error:
+            raise StoreError(f"{path} cannot be reached: {first_words(error)}") from error
+    return (path / "refs").is_dir() and (path / "snapshots").is_dir()
+
+
+def size_of(path: Location) -> tuple[int, int]:
+    """How many files a repository has, of all its versions, and their bytes."""
+    if isinstance(path, RemotePath):
+        sizes = path.fs.du(path.path, total=False, withdirs=False)
+        return len(sizes), sum(sizes.values())
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return len(files), sum(file.stat().st_size for file in files)
 
 
 def wants_repository(path: Location, storage: StorageOptions) -> bool:
     """Whether a store is, or is to be, a repository: as it is, by its name, or by the options."""
     if is_repository(path):
         return True
+    if isinstance(path, RemotePath) and storage.format == "icechunk":
+        _check_name(path)
     named = path.name.endswith(SUFFIX)
     if named and storage.format == "zarr" and "format" in storage.model_fields_set:
         raise StoreError(f"{path} is named as a store of Icechunk; name a plain one .zarr")
     return named or storage.format == "icechunk"
 
 
+def _check_name(path: RemotePath) -> None:
+    if not path.name.endswith(SUFFIX):
+        raise StoreError(
+            f"a store of Icechunk at an address is known by its name; call it {path}{SUFFIX}"
+        )
+
+
 def repository(path: Location, *, create: bool = False) -> Any:
     """The repository at `path`; StoreError if it cannot be opened."""
     icechunk = package(path)
     if isinstance(path, RemotePath):
-        raise StoreError(f"{path} is not on this machine, where alone stores of Icechunk are kept")
-    storage = icechunk.local_filesystem_storage(str(path.absolute()))
+        storage = _elsewhere(path, icechunk)
+    else:
+        storage = icechunk.local_filesystem_storage(str(path.absolute()))
     try:
         if create:
             return icechunk.Repository.create(storage)
         return icechunk.Repository.open(storage)
     except icechunk.IcechunkError as error:
         raise StoreError(f"{path} cannot be opened by Icechunk: {first_words(error)}") from error
+
+
+def _elsewhere(path: RemotePath, icechunk: ModuleType) -> Any:
+    """Where an address leads, with the keys and the server that the environment names."""
+    bucket, _, prefix = path.url.partition("?")[0].partition("://")[2].partition("/")
+    bucket = bucket.rpartition("@")[2]
+    if path.protocol in ("gs", "gcs"):
+        return icechunk.gcs_storage(bucket=bucket, prefix=prefix, from_env=True)
+    if path.protocol not in ("s3", "s3a"):
+        raise StoreError(
+            f"{path} cannot be a store of Icechunk; these lie on this machine, at s3:// or at gs://"
+        )
+    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return icechunk.s3_storage(
+        bucket=bucket,
+        prefix=prefix,
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        endpoint_url=server,
+        allow_http=server is not None and server.startswith("http://"),
+        force_path_style=server is not None,
+        from_env=True,
+    )
 
 
 def versions(path: Location) -> list[Version]:

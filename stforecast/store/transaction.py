@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,18 @@ from stforecast import folders, names
 from stforecast.errors import StoreError
 from stforecast.folders import reason
 from stforecast.locking import locked
+from stforecast.remote import Location, RemotePath
 from stforecast.store.commit import check_target, replaced
 from stforecast.store.manifest import MANIFEST
 from stforecast.store.open import is_store
-from stforecast.store.repository import BRANCH, first_words, is_repository, package, repository
+from stforecast.store.repository import (
+    BRANCH,
+    first_words,
+    holds_store,
+    is_repository,
+    package,
+    repository,
+)
 
 WHAT = "a tensor store"
 _METADATA = "zarr.json"
@@ -28,7 +37,7 @@ _DATA = f"{names.DATA}/"
 class Transaction:
     """A folder in which a store is made as a plain one, and the session that its files go to."""
 
-    def __init__(self, folder: Path, session: Any, path: Path) -> None:
+    def __init__(self, folder: Path, session: Any, path: Location) -> None:
         self.folder = folder
         self._session = session
         self._path = path
@@ -94,7 +103,7 @@ class Transaction:
 
 
 @contextmanager
-def transaction(path: Path, *, overwrite: bool, anew: bool = True) -> Iterator[Transaction]:
+def transaction(path: Location, *, overwrite: bool, anew: bool = True) -> Iterator[Transaction]:
     """A transaction that becomes the newest version when the block has finished it.
 
     Without a repository at `path` there is made one, which appears with its first version. One
@@ -102,6 +111,10 @@ def transaction(path: Path, *, overwrite: bool, anew: bool = True) -> Iterator[T
     block raises, or the process dies, the newest version is the one that was. StoreError when
     something is in the way, or the system refuses to write.
     """
+    if isinstance(path, RemotePath):
+        with _failures(path), _beneath_temporary() as work:
+            yield _elsewhere(path, work, overwrite=overwrite, anew=anew)
+        return
     target = Path(os.path.realpath(path))
     if not is_repository(target):
         with (
@@ -122,6 +135,23 @@ def transaction(path: Path, *, overwrite: bool, anew: bool = True) -> Iterator[T
             yield begun
 
 
+def _elsewhere(path: RemotePath, work: Path, *, overwrite: bool, anew: bool) -> Transaction:
+    """At an address, where no lock can be held: of two writers the later one to end fails."""
+    there = is_repository(path)
+    if there and holds_store(path) and not overwrite:
+        raise StoreError(f"{path} exists already; overwrite it with --overwrite or name another")
+    begun = Transaction(work, repository(path, create=not there).writable_session(BRANCH), path)
+    if anew:
+        begun.clear()
+    return begun
+
+
+@contextmanager
+def _beneath_temporary() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="stforecast-") as folder:
+        yield Path(folder)
+
+
 @contextmanager
 def _work(folder: Path) -> Iterator[Path]:
     folder.mkdir()
@@ -132,7 +162,7 @@ def _work(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _failures(path: Path) -> Iterator[None]:
+def _failures(path: Location) -> Iterator[None]:
     """Tell what Icechunk and the system say as a StoreError."""
     icechunk = package(path)
     try:

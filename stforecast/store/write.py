@@ -30,7 +30,7 @@ from stforecast.store.layout import Cut, encodings
 from stforecast.store.manifest import Entry, write_manifest
 from stforecast.store.open import is_store
 from stforecast.store.reading import ReadError, blocks
-from stforecast.store.repository import wants_repository
+from stforecast.store.repository import is_repository, wants_repository
 from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
 from stforecast.store.transaction import Transaction, transaction
@@ -68,16 +68,16 @@ def write_store(
     path, storage = location(path), storage or StorageOptions()
     store = TensorStore(dataset)
     cut = Cut.of(dataset.sizes, storage)
-    if isinstance(path, RemotePath):
-        with uploaded(path, overwrite=overwrite) as upload:
-            _write_elsewhere(store, upload, cut, storage, describe, _Written(store, progress))
-        verify_times(TensorStore.open(path), store.axis, path)
-        return
     if wants_repository(path, storage):
         written = _Written(store, progress)
         with transaction(path, overwrite=overwrite) as begun:
             _write_elsewhere(store, begun, cut, storage, describe, written)
             begun.finish(summary("ingest", store.axis))
+        verify_times(TensorStore.open(path), store.axis, path)
+        return
+    if isinstance(path, RemotePath):
+        with uploaded(path, overwrite=overwrite) as upload:
+            _write_elsewhere(store, upload, cut, storage, describe, _Written(store, progress))
         verify_times(TensorStore.open(path), store.axis, path)
         return
     mark = None if made_of is None else _fingerprint(dataset, cut, storage, made_of)
@@ -141,7 +141,12 @@ def _finish(
 def check_store_target(path: str | Location, *, overwrite: bool) -> None:
     """StoreError at once, before long work, when a store could not be written at `path`."""
     path = location(path)
-    if isinstance(path, RemotePath):
+    if is_repository(path):
+        if not overwrite:
+            raise StoreError(
+                f"{path} exists already; overwrite it with --overwrite or name another"
+            )
+    elif isinstance(path, RemotePath):
         check_address(path, overwrite=overwrite)
     else:
         check_target(path, what=WHAT, overwrite=overwrite, ours=is_store)

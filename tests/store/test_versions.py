@@ -131,3 +131,28 @@ class TestWhatIsWrong:
         assert not found
         assert "cannot be read" in str(found.problems[0])
         assert open_store(tmp_path / "a.icechunk")["v0"].shape == (48, 40, 40)
+
+
+class TestAtAnAddress:
+    def test_it_grows(self, s3, tmp_path):
+        address = f"{s3}/grown/a.icechunk"
+        paths = write(tmp_path, record(), parts_of((0, 20), (18, 40)))
+        append(paths[:1], address, OPTIONS)
+        with pytest.raises(StoreError, match="exists already; overwrite it"):
+            ingest(paths, address)
+        append(paths[1:], address)
+        ingest(paths, tmp_path / "one.zarr", OPTIONS)
+        store, one = TensorStore.open(address), TensorStore.open(tmp_path / "one.zarr")
+        xr.testing.assert_identical(
+            store.dataset.drop_attrs().load(), one.dataset.drop_attrs().load()
+        )
+        assert len(versions(store.path)) == 2
+        assert check(address)
+
+    def test_it_is_known_by_its_name(self, s3):
+        with pytest.raises(StoreError, match=r"known by its name; call it .*/a.zarr.icechunk"):
+            write_store(
+                make_store().dataset, f"{s3}/a.zarr", storage=StorageOptions(format="icechunk")
+            )
+        with pytest.raises(StoreError, match="a store of Icechunk; these lie on this machine"):
+            write_store(make_store().dataset, "memory://b/a.icechunk")
