@@ -108,6 +108,7 @@ def calibrate(
         raise DataError(
             f"the period has {samples} forecasts of {steps} steps; intervals need {_FEWEST} or more"
         )
+    stretches = _stretches(inits, steps) * len(chosen)
     inits, chosen = _thinned(inits, chosen, max(_FEWEST, min(most, _BYTES // size)))
     of_sequences = None if sequences is None else chosen
     total = ensemble.total(members)
@@ -139,6 +140,7 @@ def calibrate(
         np.concatenate(variances) if variances else None,
         [channel.minimum for channel in ensemble.card.channels],
         [channel.maximum for channel in ensemble.card.channels],
+        stretches,
     )
     times = [inits.min() + 1, inits.max() + steps]
     first, last = (stamp_text(store.axis.times_at(int(at))[()]) for at in times)
@@ -174,6 +176,12 @@ def calibrate_trained(
             notify(f"no intervals will be known: {error}")
         return
     write_calibration(calibration, ensemble)
+
+
+def _stretches(inits: NDArray[np.int64], steps: int) -> float:
+    """How many forecasts of so many steps the times of all of them would be enough for."""
+    covered = np.unique(inits[:, None] + np.arange(1, steps + 1)).size
+    return float(covered / steps)
 
 
 def _thinned(

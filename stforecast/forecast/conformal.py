@@ -6,6 +6,10 @@ so that intervals need not be symmetric, and are told apart by lead time, variab
 high the forecast is (Mondrian classes): each cell has classes between quantiles of its own
 forecasts. Cells whose errors are of like size share their classes, scaled by that size, where
 forecasts are too few for one cell alone.
+
+Forecasts whose times overlap err together, however many there are, and so do all cells of a day. How
+large errors are is then known from no more than the stretches of time that do not overlap; where
+these are few, intervals are wider by as much as Student's t (1908) is wider than the normal law.
 """
 
 from collections.abc import Sequence
@@ -14,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from stforecast.errors import ConfigError
 
@@ -36,6 +41,8 @@ _ERRORS = 150
 _GROUPS = 256
 # Errors without which a class is no class of its own.
 _FEWEST = 20
+# Of a single stretch of time nothing can be said; two are supposed.
+_FEWEST_STRETCHES = 2.0
 # Where members hardly differ, a factor would make noise of rounding errors.
 _LARGEST_FACTOR = 20.0
 
@@ -122,6 +129,7 @@ def make_tables(
     variance: Floats | None = None,
     minimum: Sequence[float | None] | None = None,
     maximum: Sequence[float | None] | None = None,
+    stretches: float = np.inf,
 ) -> Tables:
     """Tables from forecasts (I, L, C, H, W) and what was observed, NaN where nothing was.
 
@@ -131,6 +139,7 @@ def make_tables(
         variance: of the members, unbiased, times (M + 1) / M: what the squared error of their mean
             would be, were observations one member more (Fortin et al. 2014). None without members.
         minimum, maximum: bounds (C,) of the variables; None for one or for all without.
+        stretches: of time that the forecasts are of and that do not overlap, one or more.
     """
     windows, leads, channels, height, width = mean.shape
     cells = height * width
@@ -180,11 +189,23 @@ def make_tables(
         edges.reshape(classes - 1, *fields),
         scale.reshape(fields),
         group.reshape(fields),
-        ends,
+        _widened(ends, stretches),
         factor,
         low,
         high,
     )
+
+
+def _widened(ends: Floats, stretches: float) -> Floats:
+    """Ends (4, Q, ...) as far from the median error as few stretches of time ask for."""
+    if not np.isfinite(stretches):
+        return ends
+    tail = (1 + COVERAGES) / 2
+    wider = stats.t.ppf(tail, max(stretches, _FEWEST_STRETCHES)) / stats.norm.ppf(tail)
+    median = ends[:2, :1].mean(axis=0, keepdims=True)
+    shape = (1, COVERAGES.size, *(1,) * (ends.ndim - 2))
+    widened: Floats = (median + (ends - median) * wider.reshape(shape)).astype(np.float32)
+    return widened
 
 
 def _classify(

@@ -48,6 +48,33 @@ def test_by_hand() -> None:
     assert tables.lead_times == 1
 
 
+def test_errors_of_few_stretches_of_time_make_wider_intervals() -> None:
+    mean = np.zeros((99, 1, 1, 1, 1), np.float32)
+    truth = np.arange(1, 100, dtype=np.float32).reshape(mean.shape) - 40  # errors -39 ... 59
+    narrow = make_tables(mean, truth).bounds(mean[:1], 0.9)
+    wide = make_tables(mean, truth, stretches=4).bounds(mean[:1], 0.9)
+    # the 95th percentile of Student's t with 4 degrees of freedom, and of the normal law
+    factor = 2.1318 / 1.6449
+    for before, after in zip(narrow, wide, strict=True):
+        assert after.item() - 10 == pytest.approx(factor * (before.item() - 10), rel=1e-3)
+    many = make_tables(mean, truth, stretches=1000).bounds(mean[:1], 0.9)
+    assert many.upper.item() == pytest.approx(narrow.upper.item(), rel=2e-3)
+
+
+def test_a_size_known_from_few_days_still_covers() -> None:
+    """Errors of one day are of one size, which differs from day to day: six days, then many."""
+    covered = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        size = np.sqrt(random.chisquare(1, 206)).repeat(12)  # of the days of twelve windows each
+        error = (size * random.choice([-1.0, 1.0], size.size)).astype(np.float32)
+        truth = error.reshape(-1, 1, 1, 1, 1)
+        mean = np.zeros_like(truth)
+        lower, upper = make_tables(mean[:72], truth[:72], stretches=6).bounds(mean[72:], 0.9)
+        covered.append(((truth[72:] >= lower) & (truth[72:] <= upper)).mean())
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
+
+
 def test_at_a_minimum_all_is_missed_above() -> None:
     mean, truth = forecasts(600, 0)
     truth = np.maximum(truth, 0)
