@@ -7,9 +7,10 @@ high the forecast is (Mondrian classes): each cell has classes between quantiles
 forecasts. Cells whose errors are of like size share their classes, scaled by that size, where
 forecasts are too few for one cell alone.
 
-Forecasts whose times overlap err together, however many there are, and so do all cells of a day. How
-large errors are is then known from no more than the stretches of time that do not overlap; where
-these are few, intervals are wider by as much as Student's t (1908) is wider than the normal law.
+Forecasts whose times overlap err together, however many there are, and so do all cells of a day.
+How large errors are is then known from no more than the stretches of time that do not overlap;
+where these are few, intervals are wider by as much as Student's t (1908) is wider than the normal
+law.
 """
 
 from collections.abc import Sequence
