@@ -18,7 +18,7 @@ from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.files import is_zarr_array, on_this_machine
 from stforecast.sources.grib import open_grib
 from stforecast.sources.heaps import check_heaps
-from stforecast.sources.light import without_its_file
+from stforecast.sources.light import Reopened, without_its_file
 from stforecast.sources.sniff import kind_of, why_not
 
 # Files that may be kept open, and how they are decoded in memory.
@@ -36,15 +36,17 @@ class NetCDF:
 
     def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
         """See :class:`stforecast.sources.base.Source`."""
-        opened = _open if len(locations) <= _FEW else _open_lightly
-        return combine([(str(location), opened(location)) for location in locations])
+        if len(locations) <= _FEW:
+            return combine([(str(location), _open(location)) for location in locations])
+        files = Reopened(_open_again)
+        return combine([(str(location), _open_lightly(location, files)) for location in locations])
 
 
-def _open_lightly(location: Location) -> xr.Dataset:
+def _open_lightly(location: Location, files: Reopened) -> xr.Dataset:
     """The same as `_open`, and nothing of a local file is kept open or in memory."""
     dataset = _open(location)
     if isinstance(location, Path) and kind_of(location) in ("netcdf3", "hdf5"):
-        return without_its_file(dataset, location, _open_again)
+        return without_its_file(dataset, location, files)
     return dataset
 
 
