@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 import dask
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -95,14 +94,14 @@ class Frames:
 
     def windows(self, sequences: ArrayLike, starts: ArrayLike, length: int) -> Tensor:
         """Frames (B, length, C, H, W) from ``starts`` (B,) on."""
-        first = np.asarray(starts, np.int64)[:, None]
+        first = np.asarray(starts, np.int64)
         if self._cache is None or not 0 < length <= self.shape[0]:
-            return self.gather(sequences, first + np.arange(length))
+            return self.gather(sequences, first[:, None] + np.arange(length))
         if first.size and not 0 <= first.min() <= first.max() <= self.shape[0] - length:
             raise IndexError(f"windows of {length} steps beyond a record of {self.shape[0]}")
-        rows = self._rows(sequences, first)[:, 0] - self.sequences.start * self.shape[0]
-        found = torch.from_numpy(_overlapping(self._cache, length)[rows])
-        return found.view(len(rows), length, *self.shape[1:])
+        rows = (np.asarray(sequences, np.int64) - self.sequences.start) * self.shape[0] + first
+        found = _overlapping(self._cache, length)[rows]
+        return torch.from_numpy(found.reshape(len(rows), length, *self.shape[1:]))
 
     def _rows(self, sequences: ArrayLike, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of frames (B, L) in all sequences one after the other."""
@@ -167,13 +166,8 @@ def pick(frames: NDArray[np.float32], rows: NDArray[np.int64]) -> Tensor:
 def _overlapping(frames: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """All windows of frames (n, C, H, W) as rows (n - length + 1, length · C · H · W), no copy."""
     width = frames[0].size
-    step = frames.itemsize
-    return as_strided(
-        frames,
-        (len(frames) - length + 1, length * width),
-        (width * step, step),
-        writeable=False,
-    )
+    shape = (len(frames) - length + 1, length * width)
+    return np.ndarray(shape, np.float32, frames, strides=(4 * width, 4))
 
 
 def default_cache_bytes() -> int:

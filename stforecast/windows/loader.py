@@ -1,7 +1,7 @@
 """Batches of a dataset, in an order that can be resumed, read ahead by workers if there are any."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
 import numpy as np
@@ -70,6 +70,7 @@ class ResumableLoader:
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
+        self._pin = pin_memory
         self.order = BatchOrder(
             len(dataset), batch_size, shuffle, seed, rank, world_size, dataset.fresh
         )
@@ -78,29 +79,39 @@ class ResumableLoader:
             threads = max(workers, THREADS)
             self._blocks = _Blocks(dataset, batch_size, memory, threads, pin_memory)
             self._mix(self._blocks.mixing)
-            workers = 0
         # The order, and not this object, is the sampler: torch's loader can only stop its workers
         # when it is not part of a reference cycle.
-        self._loader: DataLoader[Batch] = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=self.order,
-            num_workers=workers,
-            pin_memory=pin_memory,
-            persistent_workers=workers > 0,
-            # of its own, so that going on in an epoch draws no number from the global generator
-            generator=torch.Generator(),
-        )
+        self._helped: DataLoader[Batch] | None = None
+        if workers > 0 and self._blocks is None:
+            self._helped = DataLoader(
+                dataset,
+                batch_size=None,
+                sampler=self.order,
+                num_workers=workers,
+                pin_memory=pin_memory,
+                persistent_workers=True,
+                # of its own, so that going on in an epoch draws no number from the global generator
+                generator=torch.Generator(),
+            )
 
     def __len__(self) -> int:
         """Batches of one epoch in this process."""
         return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self._loader if self._blocks is None else self._blocks.batches(self.order):
+        for batch in self._batches():
             if self.order.shuffle:
                 self.order.advance()
             yield batch
+
+    def _batches(self) -> Iterable[Batch]:
+        """From the next batch of the order to the end of its epoch."""
+        if self._blocks is not None:
+            return self._blocks.batches(self.order)
+        if self._helped is not None:
+            return self._helped
+        made = (self.dataset[samples] for samples in self.order)
+        return (batch.pin_memory() for batch in made) if self._pin else made
 
     @property
     def epoch(self) -> int:

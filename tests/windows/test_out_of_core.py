@@ -22,6 +22,7 @@ from stforecast.windows import (
     init_positions,
     list_samples,
 )
+from stforecast.windows.blocks.grid import IN_READING
 from stforecast.windows.blocks.reader import BlockReader
 from stforecast.windows.parts import Splits
 from tests.helpers import make_store
@@ -130,7 +131,7 @@ def test_each_frame_is_read_once_in_an_epoch(store: TensorStore) -> None:
 
 def test_each_frame_is_read_once_where_lagged_ones_are_kept(store: TensorStore) -> None:
     counted = Reads(store)
-    for _ in loader(counted, WindowSpec(4, 3, lags=(24, 48)), 4, memory=2 * MEMORY):
+    for _ in loader(counted, WindowSpec(4, 3, lags=(24, 48)), 4, memory=3 * MEMORY):
         pass
     assert sorted(counted.frames_read) == [(0, step) for step in range(STEPS)]
 
@@ -245,7 +246,7 @@ def test_memory_stays_under_the_limit(store: TensorStore, monkeypatch: pytest.Mo
     for memory in (MEMORY, 2 * MEMORY):
         next(iter(loader(store, memory=memory, batch_size=4)))
         batches = 2 * 4 * 7 * FRAME
-        reading = 2 * 3 * 8 * FRAME  # two threads, each with a block in three forms
+        reading = 2 * IN_READING * 8 * FRAME  # two threads
         assert memory // 2 < held[-1] + batches + reading <= memory
 
 

@@ -15,8 +15,8 @@ from stforecast.windows.spec import WindowSpec
 SMALLEST_BLOCK = 2**20
 
 # Blocks' worth of memory that a thread takes while it reads one: its bytes as they are in the file,
-# decoded, and put together.
-IN_READING = 3
+# decoded and put together, and what of them is kept for the next, by each thread that decodes.
+IN_READING = 6
 
 Span = tuple[int, int]
 Blocks = NDArray[np.int64]

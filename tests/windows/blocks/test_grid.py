@@ -5,7 +5,7 @@ import pytest
 
 from stforecast.store import TensorStore, write_store
 from stforecast.windows import WindowSpec
-from stforecast.windows.blocks.grid import BlockGrid, spans_of, whole_chunks
+from stforecast.windows.blocks.grid import IN_READING, BlockGrid, spans_of, whole_chunks
 from stforecast.windows.lags import lag_positions
 from tests.helpers import make_store
 
@@ -63,5 +63,5 @@ def test_blocks_are_whole_chunks(tmp_path_factory: pytest.TempPathFactory) -> No
 def test_room_is_what_is_left_beside_the_blocks_in_reading() -> None:
     grid = BlockGrid(100, 1, 10)
     assert grid.slots(100, 50_000, 0) == 50
-    assert grid.slots(100, 50_000, 2) == 44
+    assert grid.slots(100, 50_000, 2) == 50 - 2 * IN_READING
     assert grid.slots(100, 1_000, 2) == 0

@@ -90,7 +90,7 @@ def test_memory_decides_how_many_heads() -> None:
         choose_mixing(HOURLY, [(-7, 8)], FRAME, megabytes * 2**20, 2)
         for megabytes in (8, 32, 128, 1024)
     ]
-    assert [mixing.heads for mixing in chosen] == [1, 5, 20, 34]
+    assert [mixing.heads for mixing in chosen] == [1, 4, 19, 34]
     # larger blocks only where there is memory for many
     assert [mixing.steps for mixing in chosen] == [16, 16, 16, 64]
 
