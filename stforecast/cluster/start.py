@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stforecast.cluster.interrupts import made_whole, undisturbed
 from stforecast.errors import ClusterError, ConfigError, StForecastWarning
 from stforecast.options import ClusterOptions
 
@@ -159,7 +160,7 @@ def _started(options: ClusterOptions) -> Iterator[Any]:
 
             stack.enter_context(dask.config.set({"distributed.comm.timeouts.connect": _CONNECT}))
         try:
-            cluster = make(**arguments)
+            cluster = made_whole(lambda: make(**arguments), arguments.get("n_workers", 0))
             stack.callback(_close, cluster)
             if options.workers is not None and not _is_local(make):
                 cluster.scale(options.workers)
@@ -300,7 +301,7 @@ def _short(name: str, version: str | None) -> str | None:
 
 
 def _close(cluster: Any) -> None:
-    with _quiet():
+    with undisturbed(), _quiet():
         cluster.close(timeout=_CLOSE)
 
 

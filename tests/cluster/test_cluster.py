@@ -15,6 +15,7 @@ import pytest
 from distributed import Client, LocalCluster, Scheduler, SpecCluster
 
 from stforecast import cluster
+from stforecast.cluster.interrupts import made_whole
 from stforecast.cluster.start import _arguments, _check_versions
 from stforecast.config import experiment_of
 from stforecast.errors import ClusterError, ConfigError, DataError, StForecastWarning
@@ -135,6 +136,7 @@ def test_a_block_whose_worker_is_killed_is_done_again(scheduler, tmp_path):
     assert found == list(range(6))
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_every_worker_is_one_sentence(started, monkeypatch):
     monkeypatch.setattr(started.scheduler, "allowed_failures", 1)
     with (
@@ -280,6 +282,26 @@ def test_files_that_workers_do_not_see(scheduler, tmp_path, monkeypatch):
         cluster.require_shared(client, "s3://bucket/store.zarr")
         with pytest.raises(ClusterError, match=r"does not see .*; a cluster needs a file system"):
             cluster.require_shared(client, tmp_path / "nothing")
+
+
+def test_a_cluster_that_is_interrupted_as_it_starts_is_closed():
+    class Slow:
+        closed = False
+
+        def __init__(self):
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+
+        def close(self):
+            Slow.closed = True
+
+    with pytest.raises(KeyboardInterrupt):
+        made_whole(Slow, 0)
+    assert Slow.closed
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(DataError):
+        made_whole(lambda: wrong(1), 0)
 
 
 @pytest.mark.parametrize("how", ["interrupted", pytest.param("killed", marks=pytest.mark.slow)])

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 import stforecast as sf
 from stforecast.cli.main import program
+from stforecast.product import write_product
 from stforecast.store import TensorStore
 from tests.forecast.runs import make_run
 
@@ -37,7 +38,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("study")
-def test_three_commands_and_the_same_in_python(scheduler: str) -> None:
+def test_three_commands(scheduler: str) -> None:
     done = run("ingest", "--scheduler", scheduler)
     assert done.exit_code == 0, done.output
     assert f"Cluster: 2 workers at {scheduler}" in done.stderr
@@ -58,16 +59,23 @@ def test_three_commands_and_the_same_in_python(scheduler: str) -> None:
         for label in found[0].variables:
             xr.testing.assert_identical(found[0][label].variable, found[1][label].variable)
 
-    loaded = sf.load(RUN)
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("study")
+def test_the_same_in_python(scheduler: str) -> None:
+    sf.ingest("t.nc", RUN / "store.zarr", scheduler=scheduler)
+    assert sf.check(RUN / "store.zarr")
+    make_run(RUN / "model", TensorStore.open(RUN / "store.zarr"), name="city")
+    loaded = sf.load(RUN, device="cpu")
     alone = loaded.hindcast(RUN / "store.zarr")
     spread = loaded.hindcast(RUN / "store.zarr", scheduler=scheduler)
     xr.testing.assert_equal(spread, alone)
-    again = sf.verify(made["forecast"], RUN / "store.zarr", scheduler=scheduler)
-    xr.testing.assert_equal(again, sf.verify(made["forecast"], RUN / "store.zarr"))
-    sf.ingest("t.nc", "again.zarr", scheduler=scheduler)
-    assert sf.check("again.zarr")
+    write_product(alone, "hindcast.nc")
+    scores = sf.verify("hindcast.nc", RUN / "store.zarr", scheduler=scheduler)
+    xr.testing.assert_equal(scores, sf.verify("hindcast.nc", RUN / "store.zarr"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("study")
 def test_a_cluster_that_is_started_for_the_command() -> None:
     done = run("ingest", "--set", "cluster.workers=1")

@@ -38,20 +38,20 @@ def weather(folder: Path, store: TensorStore) -> dict[str, Any]:
     return {"file": file, "time": "date", "columns": ["rain"], "known": "future"}
 
 
-CASES = {
-    "one run": {},
-    "batches of three": {"batch_size": 3},
-    "members": {"members": 5, "seed": 3},
-    "sequences": {"sequences": [2, 0], "batch_size": 4},
+CASES: dict[str, dict[str, Any]] = {
+    "held": {},
+    "held, of batches": {"batch_size": 3},
+    "lazy": {"lazy_above": 0},
+    "members": {"members": 5, "seed": 3, "lazy_above": 0},
+    "sequences": {"sequences": [2, 0], "batch_size": 4, "lazy_above": 0},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("lazy", [False, True])
 def test_many_initial_times(
-    tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch, case: str, lazy: bool
+    tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    settings: dict[str, Any] = dict(CASES[case])
+    settings = dict(CASES[case])
     store = stored(tmp_path, 80, 2, sequences=3 if case == "sequences" else None)
     made: dict[str, Any] = {"covariates": [weather(tmp_path, store)], "lags": [6]}
     if case == "members":
@@ -59,13 +59,13 @@ def test_many_initial_times(
     folders = [make_run(tmp_path / f"run{n}", store, seed=n, name=f"r{n}", **made) for n in (0, 1)]
     runs = load_ensemble(folders if case == "members" else folders[:1], "cpu")
     monkeypatch.setattr("stforecast.forecast.blocks._BLOCK", 4 * 2 * 4 * 2 * 6 * 8 * 4)
-    settings |= {"horizon": 4, "lazy_above": 0 if lazy else None}
+    settings["horizon"] = 4
     inits = np.arange(20, 60, 2)
     here = predict(runs, store, inits, **settings).load()
     seen: list[tuple[int, int]] = []
     with cluster.running(scheduler):
         spread = predict(runs, store, inits, progress=lambda *at: seen.append(at), **settings)
-        assert (spread["v0"].chunks is not None) == lazy
+        assert (spread["v0"].chunks is not None) == ("lazy_above" in settings)
         path = write_product(spread, tmp_path / "forecast.nc")
     del spread
     with open_product(path) as found:
@@ -75,6 +75,7 @@ def test_many_initial_times(
     assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, scheduler: str) -> None:
     store = stored(tmp_path, 400)
     runs = load_ensemble([make_run(tmp_path / "run", store)], "cpu")

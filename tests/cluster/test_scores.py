@@ -91,11 +91,18 @@ def test_all_scores(study: Path, scheduler: str) -> None:
     here = scored(study)
     assert {"crps", "acc", "fss", "ssim", "rank_histogram", "rmse_map"} <= set(here)
     seen: list[tuple[int, int]] = []
+    with cluster.running(scheduler):
+        found = scored(study, lambda *at: seen.append(at))
+    assert_same(found, here)
+    assert [done for done, _ in seen] == [8, 16, 24, 30]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_a_worker_that_is_killed_costs_nothing_but_time(study: Path, scheduler: str) -> None:
+    here = scored(study)
     with cluster.running(scheduler) as client:
         assert client is not None
-        found = scored(study, lambda *at: seen.append(at))
-        assert_same(found, here)
-        assert [done for done, _ in seen] == [8, 16, 24, 30]
         processes: Any = client.run(os.getpid)
         pids = sorted(processes.values())
 
