@@ -16,10 +16,12 @@ from stforecast.timeaxis.stamps import SECOND, Clock
 
 # Rows of duplicated times that are read at once to find the fullest.
 _ROWS_AT_ONCE = 256
-# Steps of an axis that need no more than its stamps to be believed, and how many of its steps may
-# be absent for each that is there.
-_LONGEST = 10_000_000
+# Steps that an axis may have whose stamps alone tell of it, and how many of them for each stamp:
+# one broken stamp makes an axis of centuries.
+_LONGEST = 100_000
 _SPARSEST = 1000
+# The same where the user says how long a step is.
+_LONGEST_SAID = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,13 @@ def find_timeline(
             if period is not None
             else "the record has a single time step"
         )
-    if axis.size > max(_LONGEST, _SPARSEST * positions.size):
+    longest = _LONGEST if step is None else _LONGEST_SAID
+    if axis.size > max(longest, _SPARSEST * positions.size):
         begin, end = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
         raise DataError(
             f"{positions.size} times are spread over {axis.size} steps of {axis.step.label} from "
-            f"{stamp_text(begin)} to {stamp_text(end)}, so time stamps of the files are broken, or "
-            "data.time_step is not theirs"
+            f"{stamp_text(begin)} to {stamp_text(end)}, so time stamps of the files are broken; "
+            "correct them, or say what data.time_step is right"
         )
     rows = np.full(axis.size, -1, np.int64)
     rows[positions[::-1]] = chosen[::-1]  # of several rows the first

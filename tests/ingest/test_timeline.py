@@ -249,3 +249,9 @@ class TestBounds:
     def test_what_are_no_bounds_are_left_out(self, values):
         variable = xr.Variable(("time", "bnds")[: values.ndim], values)
         assert bounds_on_timeline(variable, find_timeline(record(range(3)))) is None
+
+
+def test_one_broken_stamp_makes_no_axis_of_centuries():
+    with pytest.raises(DataError, match=r"6 times are spread over 3506329 steps of hour"):
+        find_timeline(record([-3506323, 0, 1, 2, 3, 5]))
+    assert find_timeline(record([-3506323, 0, 1, 2, 3, 5]), "1h").axis.size == 3506329

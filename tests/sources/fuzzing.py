@@ -19,7 +19,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Seconds of silence after which a child counts as hung; the machine may be busy.
-PATIENCE = 20
+PATIENCE = 60
 # Bytes that a child may take on top of what it starts with.
 ROOM = 2 * 2**30
 
