@@ -7,7 +7,7 @@ The tensor layout, in memory as on disk, is a dataset with
 - ``valid_cells([sequence,] time, channel)`` int32, how many cells are not missing;
 - ``missing(channel, y, x)`` int32, at how many times (of all sequences) that are not absent the
   cell has no value;
-- ``static(static_field, y, x)`` float32, where there are fields without a time, such as a land mask;
+- ``static(static_field, y, x)`` float32, where there are fields without a time (a land mask);
 - ``time``, ``channel`` (the names), and the source's own spatial coordinates, cell bounds, grid
   mapping and time bounds, under the source's names on the dimensions ``y`` and ``x``;
 - the attribute ``stforecast``: a :class:`StoreMeta` as JSON text.

@@ -253,10 +253,12 @@ class TestOptions:
         assert set(opened.data_vars) == {"t", "u"}
 
     def test_added_to(self, write, tmp_path):
-        a, b = write(a=fields("t", hourly(6)), b=fields("u", hourly(6)))
-        options = DataOptions(sources=[{"files": a}, {"files": b}])
+        write(a=fields("t", hourly(6)), b=fields("u", hourly(6)))
+        patterns = [str(tmp_path / f"{letter}*.nc") for letter in "ab"]
+        options = DataOptions(sources=[{"files": pattern} for pattern in patterns])
         ingest([], tmp_path / "s.zarr", options)
-        write(a=fields("t", hourly(8)), b=fields("u", hourly(8)))
+        late = hourly(2, "2020-01-01T06")
+        write(a_2=fields("t", late, first=6), b_2=fields("u", late, first=6))
         append([], tmp_path / "s.zarr", options)
         grown = TensorStore.open(tmp_path / "s.zarr")
         ingest([], tmp_path / "whole.zarr", options)
