@@ -27,9 +27,7 @@ class TestAge:
     def test_it_is_of_the_zone(self, zone, fresh, stale):
         store = make_store(timezone=zone)
         check_age(store, "2h", at(fresh))
-        with pytest.raises(
-            StoreError, match=rf"values is 2000-01-02 23:00 \({zone}"
-        ):
+        with pytest.raises(StoreError, match=rf"values is 2000-01-02 23:00 \({zone}"):
             check_age(store, "2h", at(stale))
 
     def test_the_words(self):
