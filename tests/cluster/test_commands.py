@@ -96,5 +96,7 @@ def test_what_is_refused() -> None:
     failed = run("forecast", "--scheduler", "tcp://127.0.0.1:1")
     assert failed.exit_code == 2
     assert "--scheduler goes with --period" in failed.stderr
+    failed = run("ingest", "--append", "--scheduler", "tcp://127.0.0.1:1")
+    assert "--append and --scheduler exclude each other" in failed.stderr
     failed = run("ingest", "--set", "cluster={class: none.Cluster}")
     assert "Error: cluster.class: none.Cluster needs the package none, which" in failed.stderr
