@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def test_interrupted_and_resumed_is_the_same_to_the_last_bit(
     assert f"going on after step {step}" in trainer.lines
     assert resumed.scores == RunCard.read(whole.folder).scores
     assert trainer.lines[-1] == whole.lines[-1]
+
+
+@pytest.mark.parametrize("later", [100_000, 70_000, None])
+def test_a_record_larger_than_memory_is_gone_on_with_in_its_order(
+    tmp_path: Path, interrupt_after: Arrange, monkeypatch: pytest.MonkeyPatch, later: int | None
+) -> None:
+    """Wherever the rest is read, in blocks of more or less memory or in memory."""
+    monkeypatch.setattr("stforecast.windows.blocks.grid.SMALLEST_BLOCK", 240)
+    store = make_store(600, 2, 5, 6, missing=0.02)  # 144 kB
+    undisturbed = Trainer(store, tmp_path / "whole")
+    undisturbed(**OPTIONS, memory_limit=100_000)
+    trainer = Trainer(store, tmp_path / "cut")
+    interrupt_after(5)
+    with pytest.raises(Interrupted):
+        trainer(**OPTIONS, memory_limit=100_000)
+    interrupt_after(-1)
+    trainer(**OPTIONS, memory_limit=later, resume=True)
+    assert same_run(trainer, undisturbed)
 
 
 def test_interrupted_twice(trainer: Trainer, whole: Trainer, interrupt_after: Arrange) -> None:
