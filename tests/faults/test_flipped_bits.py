@@ -48,7 +48,7 @@ def flip_bits(material: Material, seed: int, number: int) -> None:
 
 
 def test_some_bits(material: Material) -> None:
-    flip_bits(material, SEED, 12)
+    flip_bits(material, SEED, 8)
 
 
 @pytest.mark.slow
