@@ -77,7 +77,7 @@ class TestPrepare:
         dataset = dataset.assign({name: (dataset[name].dims, values) for name in dataset})
         prepared = prepare(dataset)
         assert prepared.findings.cells == []
-        with pytest.raises(AssertionError, match="read"):
+        with pytest.raises(DataError, match=r"cannot be read to their end \(read\)"):
             prepared.survey()
 
     def test_a_clean_record_has_nothing_amiss(self):
