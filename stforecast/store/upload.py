@@ -22,8 +22,8 @@ from stforecast.store.manifest import MANIFEST, Manifest
 # Lies there while a store is written; what is beside it is no store and may be removed.
 BEING_WRITTEN = "being-written.json"
 _OTHERWISE = (
-    "a store at an address is written once: write a new name, or use data.storage.format icechunk "
-    "for one that grows and has versions"
+    "a plain store at an address is written once: write a new name, or one that ends in .icechunk "
+    "for a store that grows and has versions"
 )
 
 
