@@ -158,7 +158,8 @@ class _Blocks:
         frames = (spec.history + spec.horizon) * (1 + len(spec.lags))
         self._batches = 2 * min(batch_size, len(dataset)) * frames * self._frame
         self._limit = memory
-        self._memory = max(memory - self._batches, memory // 2)
+        # and the allocator keeps some of what was given back
+        self._memory = max(memory - memory // 32 - self._batches, memory // 2)
         self._smallest = whole_chunks(store)
         self.mixing = self._mixing(self._memory)
 
