@@ -64,14 +64,18 @@ def clone(folder: Path, copy: Path) -> None:
     )
 
 
-def swap(new: Path, path: Path) -> None:
+def swap(new: Path, path: Path, *, last: Callable[[Path], None] | None = None) -> None:
     """Let `new` take the name `path`; what was there goes.
+
+    `last` is done to `new` when all else is on the disk.
 
     Everything in `new` is on the disk itself before. A process that dies on the way leaves one of
     the two at `path`, or the old one for :func:`repair`; and perhaps the other one beside it, for
     :func:`clear_leftovers`.
     """
     _make_durable(new)
+    if last is not None:
+        last(new)
     old = new
     if not path.exists():
         os.rename(new, path)

@@ -20,6 +20,7 @@ def replaced(
     overwrite: bool,
     ours: Callable[[Path], bool],
     resume: Callable[[Path], bool] | None = None,
+    last: Callable[[Path], None] | None = None,
 ) -> Iterator[Path]:
     """A directory to write into, which becomes `path` when the block ends well.
 
@@ -30,7 +31,7 @@ def replaced(
 
     The directory is new and empty, unless `resume` accepts what an earlier try left: then it is
     that, and a try that fails is left for the next one if `resume` accepts it. Without `resume`
-    nothing is left of a try that raises.
+    nothing is left of a try that raises. `last` is done just before the directory gets its name.
     """
     target = Path(os.path.realpath(path))
     check_target(target, what=what, overwrite=overwrite, ours=ours)
@@ -40,11 +41,15 @@ def replaced(
             held.enter_context(locked(target))
         except OSError as error:
             raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
-        yield from _replaced(path, target, what, resume)
+        yield from _replaced(path, target, what, resume, last)
 
 
 def _replaced(
-    path: Path, target: Path, what: str, resume: Callable[[Path], bool] | None
+    path: Path,
+    target: Path,
+    what: str,
+    resume: Callable[[Path], bool] | None,
+    last: Callable[[Path], None] | None,
 ) -> Iterator[Path]:
     partial = folders.partial_beside(target)
     try:
@@ -56,7 +61,7 @@ def _replaced(
         raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
     try:
         yield partial
-        folders.swap(partial, target)
+        folders.swap(partial, target, last=last)
     except OSError as error:
         raise StoreError(
             f"cannot write {what} {path}: {reason(error)}; what was there before is unchanged"

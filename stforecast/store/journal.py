@@ -89,7 +89,12 @@ class Journal:
 
     def forget(self) -> None:
         """Remove the journal: the store is complete, or will never be."""
-        shutil.rmtree(self._journal, ignore_errors=True)
+        self.clear(self._folder)
+
+    @staticmethod
+    def clear(folder: Path) -> None:
+        """Remove the journal of a directory, if there is one."""
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
     def _path(self, block: Block) -> Path:
         return self._journal / f"{block.name}.npz"

@@ -86,7 +86,14 @@ def write_store(
         return mark is not None and Journal.fits(folder, mark)
 
     with (
-        replaced(path, what=WHAT, overwrite=overwrite, ours=is_store, resume=resume) as folder,
+        replaced(
+            path,
+            what=WHAT,
+            overwrite=overwrite,
+            ours=is_store,
+            resume=resume,
+            last=Journal.clear,
+        ) as folder,
         ThreadPoolExecutor(1, thread_name_prefix="sync") as background,
     ):
         journal = Journal(folder, mark)
@@ -110,7 +117,6 @@ def write_store(
                 journal.forget()
             raise
         background.shutdown(wait=True)
-        journal.forget()
         (folder / SPILLED).unlink(missing_ok=True)
 
 

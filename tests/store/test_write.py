@@ -471,7 +471,7 @@ class TestCommit:
         path = tmp_path / "a.zarr"
         write_store(make_store().dataset, path)
         patch = {
-            "before the swap": "folders.swap = lambda partial, target: os._exit(9)",
+            "before the swap": "folders.swap = lambda *given, **more: os._exit(9)",
             "between the renames": (
                 "folders._exchange = lambda a, b: False\n"
                 "rename, calls = os.rename, []\n"
