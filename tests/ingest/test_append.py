@@ -372,7 +372,7 @@ class TestWhatDies:
         before = everything(grown)
         paths = write(tmp_path, record(), parts_of((30, 40)))
 
-        def full(*args):
+        def full(*args, **more):
             raise OSError(28, "No space left on device")
 
         for target in ("stforecast.store.block.ShardFile.finish", "stforecast.folders.swap"):
