@@ -19,14 +19,13 @@ from stforecast.errors import RunError
 from stforecast.models import Covariates
 from stforecast.store import ChannelMeta
 from stforecast.windows.amplitude import amplitude
+from stforecast.windows.changed import Changed
 from stforecast.windows.climatology import Climatology
 from stforecast.windows.dataset import Batch
+from stforecast.windows.departures import Departures
 from stforecast.windows.scaling import each_channel, offset_and_scale
 from stforecast.windows.spec import Departure, Function, Scaling, WindowSpec
 from stforecast.windows.statistics import Statistics
-
-# Beyond it, exp - 1 of a float32 would be no number, which a wild forecast is not to become.
-_LARGEST_LOG = 80.0
 
 
 class TransformState(NamedTuple):
@@ -107,12 +106,7 @@ class Transform(nn.Module):
     maximum: Tensor
     masked: Tensor
     daylight: Tensor
-    is_plain: Tensor
-    is_last: Tensor
-    is_usual: Tensor
-    is_itself: Tensor
-    is_sqrt: Tensor
-    climatology: Tensor | None
+    departing: Tensor
 
     def __init__(
         self,
@@ -150,13 +144,11 @@ class Transform(nn.Module):
         self._keep("maximum", _bounds(maximum, channels, np.inf))
         shone = torch.tensor(list(daylight) if daylight is not None else [False] * channels)
         self.register_buffer("daylight", shone[:, None, None], persistent=False)
-        self._choose("is_plain", plain)
-        self._choose("is_last", [one == "last_frame" for one in self.departures])
-        self._choose("is_usual", [one == "climatology" for one in self.departures])
-        self._choose("is_itself", [one == "none" for one in self.functions])
-        self._choose("is_sqrt", [one == "sqrt" for one in self.functions])
+        departing = torch.tensor(plain).logical_not()[:, None, None]
+        self.register_buffer("departing", departing, persistent=False)
         usual = None if climatology is None else torch.from_numpy(np.array(climatology, np.float32))
-        self.register_buffer("climatology", usual, persistent=False)
+        self.changed = Changed(self.functions)
+        self.references = Departures(self.departures, self.mean, self.offset, usual)
         masked = torch.from_numpy(np.flatnonzero(statistics.missing))
         self.register_buffer("masked", masked, persistent=False)
         self.mask_channels = len(masked)
@@ -192,9 +184,6 @@ class Transform(nn.Module):
         spec = WindowSpec.from_json(card.windows)
         return cls.create(statistics, spec, card.channels, climatology)
 
-    def _choose(self, name: str, channels: Sequence[bool]) -> None:
-        self.register_buffer(name, torch.tensor(channels)[:, None, None], persistent=False)
-
     def _keep(self, name: str, values: ArrayLike) -> None:
         buffer = torch.as_tensor(np.asarray(values, np.float32))[:, None, None]
         self.register_buffer(name, buffer, persistent=False)
@@ -214,30 +203,30 @@ class Transform(nn.Module):
         lag_classes: Tensor | None = None,
     ) -> tuple[Encoded, Tensor | None]:
         """The same, and the lagged frames (B, G, N, C, H, W) as channels of each time, if any."""
-        history = self._function(history.float())
+        history = self.changed(history.float())
         valid = ~torch.isnan(history)
         known = valid.any(dim=1, keepdim=True)
         # what is subtracted at all times alike
-        steady = self._steady(history, valid)
+        steady = self.references.steady(history, valid)
         steps = history.shape[1]
         past = None if classes is None else classes[:, :steps]
         ahead = None if classes is None else classes[:, steps:]
-        normalised = (history - self._reference(steady, past)) / self.scale
+        normalised = (history - self.references.reference(steady, past)) / self.scale
         lagged = lagged_valid = None
         if lags is not None:
-            lags = self._function(lags.float())
+            lags = self.changed(lags.float())
             lagged_valid = ~torch.isnan(lags)
             # the same for all lags of a sample
             each = None if steady is None else steady.unsqueeze(1)
-            lagged = (lags - self._reference(each, lag_classes)) / self.scale
+            lagged = (lags - self.references.reference(each, lag_classes)) / self.scale
         size = None
         if self.scale_each_window:
-            size = amplitude(normalised, valid, lagged, lagged_valid, ~self.is_plain)
+            size = amplitude(normalised, valid, lagged, lagged_valid, self.departing)
             normalised = normalised / size
             lagged = None if lagged is None else lagged / size.unsqueeze(1)
         normalised = torch.where(valid, normalised, self.filling)
         mask = valid.index_select(2, self.masked).float() if self.mask_channels else None
-        state = TransformState(self._reference(steady, ahead), known, size)
+        state = TransformState(self.references.reference(steady, ahead), known, size)
         if lagged is not None:
             assert lagged_valid is not None
             lagged = self._as_channels(lagged, lagged_valid)
@@ -269,10 +258,10 @@ class Transform(nn.Module):
             noise = batch.noise if told is None else torch.cat([told, batch.noise], dim=1)
             covariates = replace(covariates, static=noise)
         if self.tells_climatology:
-            assert self.climatology is not None
+            assert self.references.climatology is not None
             assert batch.classes is not None
             covariates = covariates or Covariates()
-            usual = (self.climatology[batch.classes] - self.offset) / self.value_scale
+            usual = (self.references.climatology[batch.classes] - self.offset) / self.value_scale
             covariates = replace(covariates, future=_joined(covariates.future, usual))
         return normalised, covariates, state
 
@@ -288,7 +277,7 @@ class Transform(nn.Module):
 
         A cell counts where it holds a value and its forecast is not missing.
         """
-        target = self._function(target.float())
+        target = self.changed(target.float())
         mask = ~torch.isnan(target) & state.known
         normalised = (target - state.reference) / self.scale
         if state.amplitude is not None:
@@ -309,69 +298,11 @@ class Transform(nn.Module):
             night = None if night is None else night.unsqueeze(1)
         departure = prediction.float() * self.scale
         departure = departure if size is None else departure * size
-        physical = self._inverse(departure + reference)
+        physical = self.changed.inverse(departure + reference)
         physical = physical.clamp(self.minimum, self.maximum)
         if night is not None:
             physical = torch.where(night & self.daylight, 0.0, physical)
         return torch.where(known, physical, torch.nan)
-
-    def _function(self, values: Tensor) -> Tensor:
-        """What is learned in place of values (..., C, H, W)."""
-        kinds = set(self.functions)
-        changed = values
-        if "log1p" in kinds:
-            changed = values.abs().log1p().copysign(values)
-        if "sqrt" in kinds:
-            root = values.abs().sqrt().copysign(values)
-            changed = root if "log1p" not in kinds else torch.where(self.is_sqrt, root, changed)
-        return changed if "none" not in kinds else torch.where(self.is_itself, values, changed)
-
-    def _inverse(self, values: Tensor) -> Tensor:
-        """The values (..., C, H, W) that the functions make these of."""
-        kinds = set(self.functions)
-        changed = values
-        if "log1p" in kinds:
-            changed = values.abs().clamp(max=_LARGEST_LOG).expm1().copysign(values)
-        if "sqrt" in kinds:
-            square = values * values.abs()
-            changed = square if "log1p" not in kinds else torch.where(self.is_sqrt, square, changed)
-        return changed if "none" not in kinds else torch.where(self.is_itself, values, changed)
-
-    def _steady(self, history: Tensor, valid: Tensor) -> Tensor | None:
-        """(B, 1, C, H, W): what is subtracted at all times of a sample, from its history."""
-        reference: Tensor | None = None
-        if "history_mean" in self.departures:
-            count = valid.sum(dim=1, keepdim=True)
-            total = torch.where(valid, history, 0.0).sum(dim=1, keepdim=True)
-            reference = torch.where(count > 0, total / count.clamp(min=1), self.mean)
-        if "last_frame" in self.departures:
-            last = self.mean.expand_as(history[:, 0])
-            for step in range(history.shape[1]):
-                last = torch.where(valid[:, step], history[:, step], last)
-            last = last.unsqueeze(1)
-            reference = last if reference is None else torch.where(self.is_last, last, reference)
-        return reference
-
-    def _reference(self, steady: Tensor | None, classes: Tensor | None) -> Tensor:
-        """What is subtracted at times of these classes (..., N): (..., N or 1, C, H, W).
-
-        (C, 1, 1) where no channel has departures.
-        """
-        kinds = set(self.departures)
-        reference = self.offset
-        if steady is not None:
-            reference = (
-                steady if "none" not in kinds else torch.where(self.is_plain, reference, steady)
-            )
-        if "climatology" in kinds:
-            assert self.climatology is not None
-            if classes is None:
-                raise ValueError("departures from a climatology need the classes of all times")
-            usual = self.climatology[classes]
-            if kinds == {"climatology"}:
-                return usual
-            reference = torch.where(self.is_usual, usual, reference)
-        return reference
 
 
 def _joined(future: Tensor | None, fields: Tensor) -> Tensor:
