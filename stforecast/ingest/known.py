@@ -7,7 +7,7 @@ from typing import Any
 
 from stforecast.ingest.provenance import look_at, state_of
 from stforecast.options import DataOptions
-from stforecast.remote import Location
+from stforecast.remote import Location, is_address
 from stforecast.store import StoreMeta
 
 # Options that say which files there are and where they go, and not how they are read.
@@ -38,7 +38,7 @@ def unknown_files(
     if not _stand_alone(meta.recipe):
         return list(locations)
     known = {
-        (os.path.abspath(entry["path"]), entry.get("size"), entry.get("mtime"))
+        (_path(entry), entry.get("size"), entry.get("mtime"))
         for entry in meta.sources
         if entry.get("period") == period_of(options)
     }
@@ -46,7 +46,7 @@ def unknown_files(
     for location in locations:
         if isinstance(location, Path):
             state = state_of(look_at([location])[0])
-            if (os.path.abspath(location), state["size"], state["mtime"]) in known:
+            if (state["path"], state["size"], state["mtime"]) in known:
                 continue
         fresh.append(location)
     return fresh
@@ -69,10 +69,16 @@ def all_sources(
     """The files of a store when others are added; one that is the same but for its time, once."""
 
     def content(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-        return entry.get("path"), entry.get("sha256"), entry.get("size")
+        return _path(entry), entry.get("sha256"), entry.get("size")
 
     new = {content(entry) for entry in added}
     return [*(entry for entry in before if content(entry) not in new), *added]
+
+
+def _path(entry: Mapping[str, Any]) -> str:
+    """The path of an entry; older stores hold those relative to the folder they were made in."""
+    path = str(entry.get("path", ""))
+    return path if is_address(path) else os.path.abspath(path)
 
 
 def _stand_alone(recipe: Mapping[str, Any] | None) -> bool:

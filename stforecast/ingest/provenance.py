@@ -84,9 +84,10 @@ def describe_files(seen: Sequence[SeenFile]) -> list[dict[str, Any]]:
 def state_of(file: SeenFile) -> dict[str, Any]:
     """Path, size in bytes and time of change of a file, as plain values, as far as known.
 
-    Of an address what may be secret (user, password, query) is left out.
+    The path leads to the file from any folder. Of an address what may be secret (user, password,
+    query) is left out.
     """
-    state: dict[str, Any] = {"path": str(file.path)}
+    state: dict[str, Any] = {"path": str(_from_anywhere(file.path))}
     if file.size is not None:
         state["size"] = file.size
     if file.mtime is not None:
@@ -95,6 +96,15 @@ def state_of(file: SeenFile) -> dict[str, Any]:
     if file.tag is not None:
         state["tag"] = file.tag
     return state
+
+
+def _from_anywhere(path: Location) -> Location:
+    """An absolute path without ``..``; a link stays the link that the user named."""
+    if not isinstance(path, Path) or (path.is_absolute() and ".." not in path.parts):
+        return path
+    # what lies above the end of a link is not what lies above the link
+    folder = path.parent.resolve() if ".." in path.parts else path.parent.absolute()
+    return folder / path.name
 
 
 def _look_at(path: Location) -> SeenFile:
