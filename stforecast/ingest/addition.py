@@ -70,7 +70,7 @@ class Addition:
         values = self._values()
         told = _Told(self, progress)
         self._compare(values, told)
-        for block in self.changed:
+        for block in told.expect(self._changed(values)):
             for piece in pieces(JoinedRows(values, block.start, block.stop)):
                 told.add(len(piece))
         return self._findings(values)
@@ -87,7 +87,8 @@ class Addition:
         told = _Told(self, progress)
         self._compare(values, told)
         before = self.store.meta.sources
-        if not self.growth.added.any() and all_sources(before, sources()) == before:
+        changed = self._changed(values)
+        if not changed and all_sources(before, sources()) == before:
             return self._findings(values)
         meta = self.store.meta.model_copy(
             update={
@@ -97,10 +98,12 @@ class Addition:
                 "stforecast_version": __version__,
             }
         )
-        coords = join_coordinates(self.store, self.files.dataset, self.growth)
+        late = np.flatnonzero(values.filled.any(axis=1))
+        coords = join_coordinates(self.store, self.files.dataset, self.growth, late)
         coords = coords.assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
-        with grown(self.store, coords, self._kept) as growing:
-            for block in self.changed:
+        kept = {number for number, block in enumerate(self._shards) if block not in changed}
+        with grown(self.store, coords, kept) as growing:
+            for block in told.expect(changed):
                 growing.write(JoinedRows(values, block.start, block.stop), block)
                 told.add(block.frames)
             findings = self._findings(values)
@@ -122,11 +125,6 @@ class Addition:
         """What the files say of themselves, as a store would."""
         return StoreMeta.from_json(self.files.dataset.attrs[names.META_ATTRIBUTE])
 
-    @cached_property
-    def changed(self) -> list[Block]:
-        """The shards of the grown record that are not the store's, each as a block."""
-        return [block for block in self._shards if self.growth.changes(block.start, block.stop)]
-
     @property
     def compared(self) -> int:
         """How many steps both have."""
@@ -137,11 +135,17 @@ class Addition:
         size, steps = self.growth.axis.size, shard_steps(self.store)
         return [Block(start, min(start + steps, size)) for start in range(0, size, steps)]
 
-    @property
-    def _kept(self) -> set[int]:
-        """Numbers along time of the shards that stay as they are."""
-        changed = set(self.changed)
-        return {number for number, block in enumerate(self._shards) if block not in changed}
+    def _changed(self, values: JoinedValues) -> list[Block]:
+        """The shards of the grown record that are not the store's, each as a block.
+
+        Which ones is known when all times that both have are compared.
+        """
+        return [
+            block
+            for block in self._shards
+            if self.growth.changes(block.start, block.stop)
+            or values.filled[block.start : block.stop].any()
+        ]
 
     def _values(self) -> JoinedValues:
         order = order_of_channels(self.store.meta, self.files_meta)
@@ -190,10 +194,12 @@ class Addition:
         found.cells = cells(self.store.channels, self._counts(values))
         positions = np.arange(growth.axis.size)
         inside = (positions >= growth.old.at) & (positions < growth.old.stop)
+        late = values.filled.any(axis=1)
         parts = {
             "added": growth.added & ~inside,
             "filled": growth.added & inside,
-            "already there": growth.shared,
+            "completed": late,
+            "already there": growth.shared & ~late,
         }
         found.mapping = {**found.mapping, "times": times_text(growth.axis)}
         for what, chosen in parts.items():
@@ -208,8 +214,13 @@ class _Told:
 
     def __init__(self, addition: Addition, progress: Progress | None) -> None:
         self._done = 0
-        self._total = addition.compared + sum(block.frames for block in addition.changed)
+        self._total = addition.compared
         self._progress = progress
+
+    def expect(self, blocks: list[Block]) -> list[Block]:
+        """The blocks that are still to come, which count from now on."""
+        self._total += sum(block.frames for block in blocks)
+        return blocks
 
     def add(self, steps: int) -> None:
         self._done += steps

@@ -65,7 +65,7 @@ class Growth:
         return self.old.at > 0
 
     def changes(self, start: int, stop: int) -> bool:
-        """Whether the values of the positions start … stop - 1 are not those of the store there."""
+        """Whether positions start … stop - 1 have other times than the store has there."""
         extends = start < self.old.stop < min(stop, self.axis.size)
         return self.moves or extends or bool(self.added[start:stop].any())
 

@@ -16,16 +16,20 @@ from stforecast.store import TensorStore
 from stforecast.store.counts import Counts
 from stforecast.store.layout import holds_dates
 from stforecast.store.reading import reading
+from stforecast.timeaxis.stamps import Clock
 
 # Arrays of the store that are made anew from the values.
 _OF_VALUES = (names.DATA, names.ABSENT, names.VALID_CELLS)
 
 
-def join_coordinates(store: TensorStore, files: xr.Dataset, growth: Growth) -> xr.Dataset:
+def join_coordinates(
+    store: TensorStore, files: xr.Dataset, growth: Growth, late: NDArray[np.int64]
+) -> xr.Dataset:
     """All of the grown record but ``data`` and ``valid_cells``: just as of one ingest of it all.
 
-    `files` are in the tensor layout. Whatever does not change with time is the store's. DataError
-    if the files lack the bounds of their times.
+    `files` are in the tensor layout; `late` are the positions of times that the store has too, for
+    which they have a variable that it lacks. Whatever does not change with time is the store's.
+    DataError if the files lack the bounds of their times.
     """
     dataset = store.dataset
     kept = np.flatnonzero(growth.old.present)
@@ -44,8 +48,16 @@ def join_coordinates(store: TensorStore, files: xr.Dataset, growth: Growth) -> x
         if name == names.TIME:
             values = joined_stamps(ours.values, stamps)
         elif name in files.coords and files[name].dims == coord.dims:
-            theirs = files[name].variable.isel({names.TIME: added - growth.new.at})
-            values = _joined(ours, theirs.values)
+            there = files[name].variable
+            theirs = there.isel({names.TIME: added - growth.new.at}).values
+            if late.size:
+                ours = _with_late(
+                    ours,
+                    rows[late],
+                    there.isel({names.TIME: late - growth.new.at}).values,
+                    growth.axis.times_at(late),
+                )
+            values = _joined(ours, theirs)
         elif name == bounds:
             raise DataError(f"they lack {bounds}, the bounds of their times, which the store has")
         else:
@@ -94,6 +106,23 @@ def _joined(ours: xr.Variable, theirs: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([ours.values, theirs])
 
 
+def _with_late(
+    ours: xr.Variable, rows: NDArray[np.int64], theirs: NDArray[Any], stamps: NDArray[Any]
+) -> xr.Variable:
+    """A coordinate of the store with rows of the files where it has but stand-ins for them."""
+    values = ours.values.copy()
+    if holds_dates(ours):
+        both = joined_stamps(values, theirs)  # of one kind of dates
+        values, theirs = both[: len(values)], both[len(values) :]
+        clock = Clock.of(both)
+        own = clock.to_micros(stamps).reshape(-1, *(1,) * (values.ndim - 1))
+        unknown = (clock.to_micros(values[rows]) == own).reshape(rows.size, -1).all(axis=1)
+        values[rows[unknown]] = theirs[unknown]
+    elif ours.dtype.kind == "f":
+        values[rows] = np.where(np.isnan(values[rows]), theirs, values[rows])
+    return xr.Variable(ours.dims, values, ours.attrs)
+
+
 def _stand_in(ours: xr.Variable, stamps: NDArray[Any]) -> NDArray[Any]:
     """Rows for a coordinate that the files lack: missing numbers, or as dates their own times."""
     shape = (stamps.size, *ours.shape[1:])
@@ -135,7 +164,9 @@ class JoinedValues:
     """``data`` of the grown record: steps are read from the store and the files as asked for.
 
     What the files add is counted as it goes by, so each step must be read once. ``counts`` are
-    those of the added times, ``valid_cells`` those of the record.
+    those of the added times, and what `filled` ones change in those of the store; ``valid_cells``
+    are those of the record. ``filled``, ``(time, channel)``, are the fields that the store has no
+    value of though it has the time, and the files have: known once all steps are compared.
     """
 
     def __init__(
@@ -146,6 +177,7 @@ class JoinedValues:
         self.counts = Counts.of_none(self.shape[1:])
         self.valid_cells = np.zeros(self.shape[:2], np.int32)
         self.valid_cells[growth.old.at : growth.old.stop] = store.valid_cells
+        self.filled = np.zeros(self.shape[:2], bool)
         self._store = store
         self._files = _Steps(files[names.DATA])
         self._growth = growth
@@ -154,7 +186,8 @@ class JoinedValues:
     def differing(self, start: int, stop: int) -> NDArray[np.int64]:
         """At which of the steps start … stop - 1 that both have their values are not the same.
 
-        Infinite values count as missing, as they do in a store.
+        A field of which one of them has no value at all is no other one: a variable that comes
+        later than the others. Infinite values count as missing, as they do in a store.
         """
         both = np.flatnonzero(self._growth.shared[start:stop]) + start
         if not both.size:
@@ -163,8 +196,11 @@ class JoinedValues:
         at = self._growth.old.at
         ours = self._store.read(first - at, last - at)[both - first]
         theirs = self._new(first, last)[both - first]
-        same = (ours == theirs) | (np.isnan(ours) & ~np.isfinite(theirs))
-        differing: NDArray[np.int64] = both[~same.all(axis=(1, 2, 3))]
+        finite = np.isfinite(theirs)
+        same = ((ours == theirs) | (np.isnan(ours) & ~finite)).all(axis=(2, 3))
+        known, given = ~np.isnan(ours).all(axis=(2, 3)), finite.any(axis=(2, 3))
+        self.filled[both] = given & ~known
+        differing: NDArray[np.int64] = both[(known & given & ~same).any(axis=1)]
         return differing
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -175,12 +211,20 @@ class JoinedValues:
         if first < last:
             values[first - start : last - start] = self._store.read(first - old.at, last - old.at)
         first, last = max(start, new.at), min(stop, new.stop)
-        added = self._growth.added[first:last]
-        if first < last and added.any():
-            clean, valid = self.counts.add(self._new(first, last)[added])
-            at = np.flatnonzero(added) + first
-            values[at - start] = clean
-            self.valid_cells[at] = valid
+        added, filled = self._growth.added[first:last], self.filled[first:last]
+        if first < last and (added.any() or filled.any()):
+            given = self._new(first, last)
+            if added.any():
+                clean, valid = self.counts.add(given[added])
+                at = np.flatnonzero(added) + first
+                values[at - start] = clean
+                self.valid_cells[at] = valid
+            for channel in np.flatnonzero(filled.any(axis=0)):
+                late = filled[:, channel]
+                fields = self.counts.fill(int(channel), given[late, channel])
+                at = np.flatnonzero(late) + first
+                values[at - start, channel] = fields
+                self.valid_cells[at, channel] = np.count_nonzero(~np.isnan(fields), axis=(1, 2))
         return values
 
     def _new(self, start: int, stop: int) -> NDArray[np.float32]:

@@ -176,7 +176,12 @@ def dates_on_timeline(dates: xr.Variable, timeline: Timeline) -> xr.Variable:
     rows, present = timeline.rows, timeline.present
     clock = Clock.of(timeline.axis.times(0, 1))
     taken = clock.to_micros(timeline.axis.times())
-    taken[present] = clock.to_micros(dates.values)[rows[present]]
+    there = ~np.asarray(dates.isnull().values)
+    known = present.copy()
+    known[present] = there[rows[present]]
+    given = np.zeros(there.shape, np.int64)
+    given[there] = clock.to_micros(dates.values[there])
+    taken[known] = given[rows[known]]
     return xr.Variable(dates.dims, clock.from_micros(taken), dict(dates.attrs))
 
 

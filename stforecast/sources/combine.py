@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from stforecast.errors import DataError, StForecastWarning
@@ -33,7 +34,12 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
     groups: dict[frozenset[Hashable], list[Part]] = {}
     for label, part in parts:
         groups.setdefault(frozenset(part.data_vars), []).append((label, part))
-    return merge_parts([(group[0][0], _along_time(group)) for group in groups.values()])
+    joined = [(group[0][0], _along_time(group)) for group in groups.values()]
+    order = dict.fromkeys(name for _, part in joined for name in part.data_vars)
+    merged = merge_parts(_each_variable_once(joined))
+    if list(merged.data_vars) == list(order):
+        return merged
+    return merged.drop_vars(order).assign({name: merged[name].variable for name in order})
 
 
 def _without_versions(label: str, part: xr.Dataset) -> xr.Dataset:
@@ -201,6 +207,40 @@ def _first_time(part: xr.Dataset) -> Any:
     return normalise_stamps(values).min() if values.dtype.kind in "MO" else values.min()
 
 
+def _each_variable_once(parts: Sequence[Part]) -> list[Part]:
+    """The parts without the variables that several of them have at times, and those by themselves.
+
+    Of a time that several have it is the row of the first.
+    """
+    holders: dict[Hashable, list[int]] = {}
+    for number, (_, part) in enumerate(parts):
+        for name, item in part.data_vars.items():
+            if _time_dim(part) in item.dims:
+                holders.setdefault(name, []).append(number)
+    shared: dict[tuple[int, ...], list[Hashable]] = {}
+    for name, numbers in holders.items():
+        if len(numbers) > 1:
+            shared.setdefault(tuple(numbers), []).append(name)
+    taken = {name for names in shared.values() for name in names}
+    left = [
+        (label, part.drop_vars([name for name in part.data_vars if name in taken]))
+        for label, part in parts
+    ]
+    together = []
+    for key, names in shared.items():
+        group: list[Part] = []
+        for label, part in (parts[number] for number in key):
+            time = _time_dim(part)
+            own = part.drop_vars([name for name in part.data_vars if name not in names])
+            for _, before in group:
+                if time in own.indexes and time in before.indexes:
+                    own = own.isel({time: ~own.indexes[time].isin(before.indexes[time])})
+            if time is None or own.sizes[time]:
+                group.append((label, own))
+        together.append((group[0][0], _along_time(group)))
+    return [(label, part) for label, part in left if part.data_vars] + together
+
+
 def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
     """Datasets of different variables side by side; times that only one of them has are missing.
 
@@ -237,8 +277,28 @@ def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
         }
         aligned.append(part.assign_coords(shared))
     merged = xr.merge(aligned, join="outer", compat="override", combine_attrs="drop_conflicts")
+    merged = _with_coordinates_of_all(merged, aligned)
     for _, part in reversed(parts):
         merged = _with_encoding(merged, part)
+    return merged
+
+
+def _with_coordinates_of_all(merged: xr.Dataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Coordinates along time with what any part has: the first lacks times that others have."""
+    time = _time_dim(merged)
+    for name, coord in merged.coords.items():
+        if name in merged.indexes or time not in coord.dims or time not in merged.indexes:
+            continue
+        for part in parts:
+            if not coord.isnull().any():
+                break
+            if name in part.coords and part[name].dims == coord.dims and time in part.indexes:
+                rows = merged.indexes[time].get_indexer(part.indexes[time])
+                values = coord.values.copy()
+                known = values[rows]
+                values[rows] = np.where(pd.isnull(known), part[name].values, known)
+                coord = coord.copy(data=values)
+        merged = merged.assign_coords({name: coord.variable})
     return merged
 
 

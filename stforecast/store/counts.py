@@ -71,6 +71,22 @@ class Counts:
         self.maximum = np.fmax(self.maximum, np.fmax.reduce(highest, axis=0))
         return values, counts.reshape(values.shape[:-2])
 
+    def fill(self, channel: int, fields: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take in fields ``(n, y, x)`` of a channel that were counted as wholly missing before.
+
+        Gives them without infinities.
+        """
+        infinite = np.isinf(fields)
+        self.infinite[channel] += np.count_nonzero(infinite)
+        if infinite.any():
+            fields = np.where(infinite, np.float32(np.nan), fields)
+        there = ~np.isnan(fields)
+        self.missing[channel] -= np.count_nonzero(there, axis=0).astype(np.int32)
+        self.whole[channel] -= np.count_nonzero(there.any(axis=(1, 2)))
+        self.minimum[channel] = np.fmin(self.minimum[channel], np.fmin.reduce(fields, axis=None))
+        self.maximum[channel] = np.fmax(self.maximum[channel], np.fmax.reduce(fields, axis=None))
+        return fields
+
     def merge(self, other: "Counts") -> None:
         """Take in what was seen of another part."""
         self.frames += other.frames
