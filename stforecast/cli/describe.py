@@ -1,5 +1,6 @@
 """Stores, runs and forecasts in words, as tables of what and how much."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -57,10 +58,16 @@ def store(path: Location) -> Table:
         rows.append(("source", f"and {len(sources) - _MOST_SOURCES} more"))
     rows += [("finding", line) for line in meta.findings]
     if meta.created:
-        rows.append(("made", f"{meta.created} by stforecast {meta.stforecast_version}"))
+        created = _to_the_second(meta.created)
+        rows.append(("made", f"{created} by stforecast {meta.stforecast_version}"))
     if meta.updated:
-        rows.append(("last added to", meta.updated))
+        rows.append(("last added to", _to_the_second(meta.updated)))
     return _table(rows)
+
+
+def _to_the_second(stamp: str) -> str:
+    """A stamp of our own making, which tells fractions where two must not be the same."""
+    return re.sub(r"\.\d+", "", stamp)
 
 
 def versions_of(path: Location) -> Table:

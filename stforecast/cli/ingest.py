@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from stforecast.cli.cluster import scheduler_option, working
 from stforecast.cli.options import experiment_options, talk_options
@@ -10,8 +11,10 @@ from stforecast.cli.progress import progress_bar
 from stforecast.cli.session import Session
 from stforecast.cli.study import name_of_files, open_study
 from stforecast.config.load import DEFAULT_FILE
+from stforecast.config.problems import explain
 from stforecast.errors import ConfigError
 from stforecast.options import ClusterOptions
+from stforecast.options.storage import StorageOptions
 
 
 @click.command(
@@ -86,6 +89,7 @@ def command(
             "--output STORE, or the experiment with -c FILE"
         )
     if memory_limit is not None:
+        _check_limit(memory_limit)
         overrides = (*overrides, f"data.storage.memory_limit={memory_limit}")
     own_data = name_of_files(files) if files else None
     study = open_study(session, config, overrides, own_data=own_data, files=files, store=output)
@@ -123,3 +127,13 @@ def command(
     else:
         click.echo(f"Store: {study.store}")
         session.say(f"Next: stforecast train{study.flags}")
+
+
+def _check_limit(text: str) -> None:
+    """ConfigError in the words of the command line, where --memory-limit is no such size."""
+    given = {"memory_limit": text}
+    try:
+        StorageOptions.model_validate(given)
+    except ValidationError as error:
+        _, message = explain(error, given, StorageOptions)
+        raise ConfigError(message.replace("memory_limit", "--memory-limit", 1)) from None

@@ -139,9 +139,12 @@ def _connected(to: Any, where: str) -> "Iterator[Client]":
 
 def _knock(address: str) -> None:
     """OSError at once where nothing listens, at which dask would go on knocking."""
+    from distributed.comm import registry
     from distributed.comm.addressing import parse_address, parse_host_port
 
     protocol, place = parse_address(address)
+    # dask leaves half a client behind, which fails aloud as it goes
+    registry.get_backend(protocol)
     if protocol in ("tcp", "tls"):
         host, port = parse_host_port(place, 8786)
         socket.create_connection((host, port), timeout=_ANSWER).close()

@@ -33,6 +33,10 @@ def check_fits(store: TensorStore, files: TensorStore) -> None:
     Times are not looked at.
     """
     order = order_of_channels(store.meta, files.meta)
+    # first, as other units and another grid may follow from it
+    made = recipe_difference(files.meta.recipe, store.meta.recipe)
+    if made is not None:
+        raise DataError(f"they are read in another way than the store was: {made}")
     for ours, index in zip(store.meta.channels, order, strict=True):
         theirs = files.meta.channels[index]
         if (ours.units or "").strip() != (theirs.units or "").strip():
@@ -58,9 +62,6 @@ def check_fits(store: TensorStore, files: TensorStore) -> None:
             f"their clock is {files.meta.timezone}, that of the store {store.meta.timezone}; give "
             "data.timezone as it was"
         )
-    made = recipe_difference(files.meta.recipe, store.meta.recipe)
-    if made is not None:
-        raise DataError(f"they are read in another way than the store was: {made}")
 
 
 def _nearly(one: Grid, other: Grid) -> bool:

@@ -33,9 +33,10 @@ def unknown_files(
 ) -> list[Location]:
     """The files of which a store does not have every time already, as their size and time tell.
 
-    All of them where values are made of several times, which files may share.
+    All of them where values are made of several times, which files may share, and where they are to
+    be read in another way than they were, which is refused when that is seen.
     """
-    if not _stand_alone(meta.recipe):
+    if not _stand_alone(meta.recipe) or remembered(options) != (meta.options or {}):
         return list(locations)
     known = {
         (_path(entry), entry.get("size"), entry.get("mtime"))

@@ -56,18 +56,17 @@ def merge_history(meta: StoreMeta, axis: TimeAxis, new: Findings) -> Findings:
         kept = [line for line in meta.findings if not line.endswith(_TOLD_ANEW)]
         old = {"notes": kept}
     duplicated = [_run(axis, run) for run in old.get("duplicated", ())]
-    first_disorder = old.get("first_disorder")
+    told = old.get("first_disorder")
+    disorders = [new.first_disorder, told and axis.parse_time(told.replace(" ", "T"))]
     return Findings(
         step=new.step,
         mapping=new.mapping,
         notes=list(dict.fromkeys([*old.get("notes", ()), *new.notes])),
         rows=old.get("rows", 0) + new.rows,
-        duplicated=[*duplicated, *new.duplicated],
+        duplicated=sorted([*duplicated, *new.duplicated], key=lambda run: run.first),
         duplicated_differ=old.get("duplicated_differ", 0) + new.duplicated_differ,
         disorder=old.get("disorder", 0) + new.disorder,
-        first_disorder=new.first_disorder
-        if first_disorder is None
-        else axis.parse_time(first_disorder.replace(" ", "T")),
+        first_disorder=min((stamp for stamp in disorders if stamp), default=None),
         shifted=old.get("shifted", 0) + new.shifted,
         absent=new.absent,
         cells=new.cells,

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from stforecast import folders, names
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
-from stforecast.remote import Location, location, zarr_store
+from stforecast.remote import Location, RemotePath, location, zarr_store
 from stforecast.store.check_version import check_version
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.commit import repair
 from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256, sizes_of
-from stforecast.store.open import is_store, read_group
+from stforecast.store.open import check_address, is_store, read_group
 from stforecast.store.origins import changed_sources
 from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
@@ -81,8 +81,14 @@ def _find(path: Location) -> None:
                 "run stforecast ingest again"
             )
         raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
-    if not is_store(path) and not (path / MANIFEST).is_file():
-        raise StoreError(f"{path} is not a tensor store of stforecast")
+    told = is_store(path)
+    if isinstance(path, RemotePath) and (told or not (path / MANIFEST).is_file()):
+        # parts of files are read too, which not every server sends
+        check_address(path)
+    if not told and not (path / MANIFEST).is_file():
+        raise StoreError(
+            f"{path} is not a tensor store of stforecast; name one that stforecast ingest made"
+        )
 
 
 class _Check:

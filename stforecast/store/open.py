@@ -32,7 +32,7 @@ def open_group(path: Location) -> xr.Dataset:
     StoreError, naming the path and the remedy, when there is none or it is not whole.
     """
     if isinstance(path, RemotePath):
-        _check_address(path)
+        check_address(path)
         return _open(path)
     while True:
         repair(path)
@@ -61,12 +61,14 @@ def _state(folder: Path) -> tuple[int, int] | None:
 
 def _open(path: Location) -> xr.Dataset:
     if not is_store(path):
-        raise StoreError(f"{path} is not a tensor store of stforecast")
+        raise StoreError(
+            f"{path} is not a tensor store of stforecast; name one that stforecast ingest made"
+        )
     check_manifest(path)
     return read_group(path)
 
 
-def _check_address(path: RemotePath) -> None:
+def check_address(path: RemotePath) -> None:
     """StoreError if there is no store at an address, or its server cannot be read from."""
     try:
         description = (path / "zarr.json").told

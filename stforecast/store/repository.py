@@ -39,7 +39,10 @@ def is_repository(path: Location) -> bool:
         try:
             return bool(icechunk.Repository.exists(_elsewhere(path, icechunk)))
         except icechunk.IcechunkError as error:
-            raise StoreError(f"{path} cannot be reached: {first_words(error)}") from error
+            raise StoreError(
+                f"{path} cannot be reached ({first_words(error)}); check the name of the bucket, "
+                "the keys and the server in the environment"
+            ) from error
     return (path / "refs").is_dir() and (path / "snapshots").is_dir()
 
 
@@ -145,7 +148,9 @@ def open_version(path: Location, version: str | None = None) -> xr.Dataset:
             "ingest --overwrite"
         ) from error
     if names.META_ATTRIBUTE not in dataset.attrs:
-        raise StoreError(f"{path} is not a tensor store of stforecast")
+        raise StoreError(
+            f"{path} is not a tensor store of stforecast; name one that stforecast ingest made"
+        )
     return dataset
 
 

@@ -61,8 +61,9 @@ def _steps(array: zarr.Array, region: Region) -> list[int]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, as part of a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """What an error of a library says first, as part of a sentence."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.partition(". ")[0].rstrip(".")
 
 
 def _length(part: slice) -> int:

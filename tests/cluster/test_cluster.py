@@ -186,6 +186,13 @@ def test_addresses_that_are_none(address):
         pass
 
 
+def test_an_unknown_scheme_leaves_no_half_made_client():
+    before = set(Client._instances)
+    with pytest.raises(ClusterError, match="unknown address scheme"), cluster.running("http://a:1"):
+        pass
+    assert set(Client._instances) == before
+
+
 def test_a_scheduler_without_workers():
     settings = {"cls": Scheduler, "options": {"host": "127.0.0.1", **_QUIET}}
     with SpecCluster(scheduler=settings, workers={}) as alone:

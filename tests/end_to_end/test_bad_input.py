@@ -195,6 +195,18 @@ def test_no_such_experiment_file(workspace):
     workspace.refuses("train", "-c", "none.yaml", saying="none.yaml")
 
 
+@pytest.mark.parametrize(
+    ("size", "saying"),
+    [
+        ("10MB", "Error: --memory-limit must be at least 400MB"),
+        ("lots", "Error: --memory-limit: 'lots' is no size; write it as 512MB or 2GB"),
+        ("0", "Error: --memory-limit is 0; it must be a number above 0"),
+    ],
+)
+def test_memory_that_is_none_or_too_little(workspace, size, saying):
+    workspace.refuses("ingest", "small.nc", "--memory-limit", size, saying=saying)
+
+
 @pytest.mark.parametrize("command", ["ingest", "train", "forecast", "verify", "plot"])
 def test_bad_override(workspace, command):
     workspace.refuses(command, "--set", "training.sede=1", saying="did you mean training.seed?")

@@ -263,6 +263,29 @@ class TestWhatIsDone:
                 paths[1:], tmp_path / "a.zarr", DataOptions(timezone="UTC", period=("2000",) * 2)
             )
 
+    def test_another_way_to_read_is_told_as_such(self, tmp_path):
+        """Also of files that are known, and before the units or the grid that follow from it."""
+        paths = write(tmp_path, record(), parts_of((0, 20), (20, 40)))
+        append(paths[:1], tmp_path / "a.zarr", OPTIONS)
+        for options in (
+            {"coarsen": {"y": 1, "x": 2}},
+            {"variables": {"t": {"rate": True}, "p": {}}},
+        ):
+            for path in paths:
+                with pytest.raises(DataError, match="read in another way than the store was"):
+                    append([path], tmp_path / "a.zarr", DataOptions(**options))
+
+    def test_copies_are_told_in_the_order_of_time(self, tmp_path):
+        """As of one ingest, whatever the order of the files."""
+        twice = [[*range(20, 30), 25], [*range(10), 5]]
+        paths = write(tmp_path, record(), twice)
+        ingest(paths[::-1], tmp_path / "one.zarr", OPTIONS)
+        for path in paths:
+            append([path], tmp_path / "grown.zarr", OPTIONS)
+        one, grown = (TensorStore.open(tmp_path / name).meta for name in ("one.zarr", "grown.zarr"))
+        assert grown.findings == one.findings
+        assert any("2000-01-01 05:00, 2000-01-02 01:00" in line for line in one.findings)
+
     def test_channels_may_come_in_another_order(self, tmp_path, grown):
         dataset = record()[["p", "t"]].assign_coords(time_bnds=record()["time_bnds"])
         append(write(tmp_path, dataset, parts_of((30, 40))), grown)

@@ -13,6 +13,7 @@ from stforecast.ingest.append import append
 from stforecast.options import StorageOptions
 from stforecast.remote import RemotePath
 from stforecast.store import TensorStore, open_store, write_store
+from stforecast.store.check import check
 from stforecast.store.manifest import MANIFEST
 from stforecast.store.upload import BEING_WRITTEN
 from tests.helpers import make_store
@@ -101,16 +102,17 @@ def test_what_is_lost_or_damaged_is_told(folder, tmp_path):
     ],
 )
 def test_what_is_no_store_is_told(folder, name, words):
-    with served(folder) as server, pytest.raises(StoreError, match=words):
-        TensorStore.open(f"{server.url}/{name}")
+    with served(folder) as server:
+        for use in (TensorStore.open, check):
+            with pytest.raises(StoreError, match=words):
+                use(f"{server.url}/{name}")
 
 
 def test_a_server_that_sends_no_parts_cannot_be_read(folder):
-    with (
-        served(folder, parts=False) as server,
-        pytest.raises(StoreError, match="copy the store to this machine"),
-    ):
-        TensorStore.open(f"{server.url}/store.zarr")
+    with served(folder, parts=False) as server:
+        for use in (TensorStore.open, check):
+            with pytest.raises(StoreError, match="copy the store to this machine"):
+                use(f"{server.url}/store.zarr")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,9 @@ def test_a_server_that_sends_no_parts_cannot_be_read(folder):
     ],
 )
 def test_no_way_there(s3, address, words):
-    with pytest.raises(StoreError, match=words):
-        TensorStore.open(address)
+    for use in (TensorStore.open, check):
+        with pytest.raises(StoreError, match=words):
+            use(address)
 
 
 def test_nothing_is_written_over(address):
