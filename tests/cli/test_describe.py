@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from stforecast import names
 from stforecast.cli import describe
-from stforecast.store import write_store
+from stforecast.store import StoreMeta, write_store
 from tests.helpers import make_store
 
 
@@ -30,3 +31,13 @@ def test_missing_values_are_counted_among_the_times_there_are(tmp_path: Path) ->
     cells[0, :6] = True
     write_store(make_store(40, absent=[3, 4], missing=cells).dataset, tmp_path / "holes.zarr")
     assert _words(tmp_path / "holes.zarr")["missing values"] == "228 of 1824 (12.5%)"
+
+
+def test_when_it_was_made_is_told_to_the_second(tmp_path: Path) -> None:
+    """Times put in before the first mark a store with fractions, which tell readers apart."""
+    record = make_store(40)
+    described = StoreMeta.from_json(record.dataset.attrs[names.META_ATTRIBUTE])
+    described.created = "2026-01-02T03:04:05.678901+00:00"
+    dataset = record.dataset.assign_attrs({names.META_ATTRIBUTE: described.to_json()})
+    write_store(dataset, tmp_path / "a.zarr")
+    assert _words(tmp_path / "a.zarr")["made"].startswith("2026-01-02T03:04:05+00:00 by")
