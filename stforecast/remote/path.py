@@ -120,7 +120,7 @@ class RemotePath:
         from fsspec.core import url_to_fs
 
         if self.protocol not in available_protocols():
-            known = "s3://, gs:// and https:// are known, and paths of this machine"
+            known = "write s3, gs, https or another that fsspec has"  # told() leaves addresses out
             raise OSError(errno.EINVAL, f"nobody knows how to reach {self.protocol}:; {known}")
         # fsspec's own write what they retry, with tracebacks, where nobody asked to be told
         logging.getLogger(_LOGGERS.get(self.protocol, "fsspec")).addHandler(logging.NullHandler())

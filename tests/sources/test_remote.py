@@ -110,7 +110,7 @@ def test_no_such_bucket(s3):
         ("http://127.0.0.1:9/a.nc", "no connection; check the address"),
         ("http://nobody.invalid/a.nc", "no connection"),
         ("http://127.0.0.1:9/*.nc", "no connection"),
-        ("nowhere://a/b.nc", "nobody knows how to reach nowhere:"),
+        ("nowhere://a/b.nc", "nobody knows how to reach nowhere:; write s3, gs, https or"),
         ("sftp://user:word@nobody.invalid/a.nc", "needs a package that is not installed"),
     ],
 )
