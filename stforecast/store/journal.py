@@ -41,9 +41,11 @@ class Journal:
 
     @staticmethod
     def fits(folder: Path, fingerprint: str) -> bool:
-        """Whether a directory was left by a write of the very same store."""
+        """Whether a directory was left by a write of the very same store, with a block done."""
         try:
-            return (folder / FOLDER / _FINGERPRINT).read_text() == _text(fingerprint)
+            journal = folder / FOLDER
+            same = (journal / _FINGERPRINT).read_text() == _text(fingerprint)
+            return same and next(journal.glob("*.npz"), None) is not None
         except (OSError, ValueError):
             return False
 

@@ -26,8 +26,9 @@ SPILLED = f"{names.DATA}/.spilled"
 # float32, stacked; one more piece is read ahead.
 _COPIES = 8
 _ITEM = 4
-# What the process takes when nothing can tell, and what it takes beside pieces: buffers of files,
-# and what the allocator does not give back.
+# What the process takes when nothing can tell, and the most that counts: what else a notebook or a
+# longer program holds is not ours to limit. And what is taken beside pieces: buffers of files, and
+# what the allocator does not give back.
 _BASE = 250 * 2**20
 _BESIDE = 60 * 2**20
 
@@ -112,9 +113,10 @@ def _processors() -> int:
 
 
 def _memory() -> int:
-    """Bytes that this process has in memory."""
+    """Bytes that this process has in memory, as far as they count."""
     if sys.platform == "linux":
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return min(pages * os.sysconf("SC_PAGE_SIZE"), _BASE)
     return _BASE
 
 

@@ -200,6 +200,15 @@ class TestSpill:
         assert len(read) == len(set(read)) == 6
 
 
+def test_what_else_a_program_holds_does_not_count(tmp_path, monkeypatch):
+    """A notebook with gigabytes in memory may write a store under the default limit."""
+    monkeypatch.setattr(work_module.os, "sysconf", lambda name: 2**20)  # pages of a megabyte
+    assert work_module._memory() == work_module._BASE
+    store = make_store(100)
+    write_store(store.dataset, tmp_path / "a.zarr")
+    assert TensorStore.open(tmp_path / "a.zarr").shape == store.shape
+
+
 class TestMemoryLimit:
     """The room is told, so that it does not depend on what the tests before have in memory."""
 
