@@ -20,9 +20,10 @@ from stforecast.ingest.growth import Growth, grow
 from stforecast.ingest.joining import JoinedRows, JoinedValues, join_coordinates
 from stforecast.ingest.known import all_sources
 from stforecast.ingest.pipeline import Prepared, Progress, prepare
+from stforecast.ingest.static import without_known_fields
 from stforecast.ingest.survey import cells
 from stforecast.ingest.tally import counted, counts_of, history_of, merge_history
-from stforecast.ingest.transform.recipe import is_resampled
+from stforecast.ingest.transform.recipe import is_resampled, recipe_of
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
@@ -229,7 +230,20 @@ class _Told:
 
 
 def _prepare(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
-    """The record of the files, in the time step of the store; DataError if they have another."""
+    """The record of the files, in the time step of the store; DataError if they have another.
+
+    Fields without a time that the store has need not be in the files, also if options name them.
+    """
+    own = without_known_fields(ds, options, {field.name for field in store.meta.static})
+    files = _in_step_of(store, ds, own)
+    if own is not options:
+        meta = StoreMeta.from_json(files.dataset.attrs[names.META_ATTRIBUTE])
+        meta.recipe = recipe_of(options)
+        files.dataset.attrs[names.META_ATTRIBUTE] = meta.to_json()
+    return files
+
+
+def _in_step_of(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
     if is_resampled(store.meta.recipe):
         return prepare(ds, options)  # the step of the files is another one
     ours = store.axis.step

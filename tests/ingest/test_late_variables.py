@@ -241,3 +241,49 @@ class TestSums:
         append([paths[2]], tmp_path / "grown.zarr")
         ingest(paths, tmp_path / "one.zarr", options)
         assert arrays(tmp_path / "grown.zarr") == arrays(tmp_path / "one.zarr")
+
+
+class TestFieldsWithoutATime:
+    @pytest.fixture
+    def paths(self, tmp_path) -> list[str]:
+        """Two files of hours, the first of which holds a field without a time."""
+        heights = xr.DataArray(np.arange(12.0).reshape(3, 4), dims=("lat", "lon"))
+        whole = record().assign(z=heights)
+        return [
+            write(tmp_path, "a", whole.isel(time=slice(0, 20))),
+            write(tmp_path, "b", whole.drop_vars("z").isel(time=slice(20, 40))),
+        ]
+
+    @pytest.mark.parametrize(
+        "variables", [["t", "p", "z"], {"t": {}, "p": {}, "high": {"source": "z", "static": True}}]
+    )
+    def test_one_that_is_named_and_that_later_files_lack(self, tmp_path, paths, variables):
+        options = DataOptions(storage=SMALL, time_step="1h", variables=variables)
+        for path in paths:
+            append([path], tmp_path / "grown.zarr", options)
+        ingest(paths, tmp_path / "one.zarr", options)
+        same(tmp_path / "one.zarr", tmp_path / "grown.zarr")
+        with pytest.raises(DataError, match="the data have no variable 'z'"):
+            append(paths[1:], tmp_path / "new.zarr", options)
+
+    def test_in_one_of_several_sources(self, tmp_path, paths):
+        sources = [
+            {"files": str(tmp_path / "[a-b]*.nc"), "variables": ["t", "z"]},
+            {"files": str(tmp_path / "p*.nc")},
+        ]
+        options = DataOptions(storage=SMALL, time_step="1h", sources=sources)
+        write(tmp_path, "p", variable("p", 0, 40))
+        Path(paths[1]).rename(tmp_path / "later")
+        append([], tmp_path / "grown.zarr", options)
+        (tmp_path / "later").rename(paths[1])
+        Path(paths[0]).rename(tmp_path / "before")
+        append([], tmp_path / "grown.zarr", options)
+        (tmp_path / "before").rename(paths[0])
+        ingest([], tmp_path / "one.zarr", options)
+        same(tmp_path / "one.zarr", tmp_path / "grown.zarr")
+
+    def test_another_variable_that_is_lacking(self, tmp_path, paths):
+        options = DataOptions(storage=SMALL, time_step="1h", variables=["t", "p", "z"])
+        append(paths[:1], tmp_path / "a.zarr", options)
+        with pytest.raises(DataError, match="the data have no variable 'p'; there is t"):
+            append([write(tmp_path, "t", variable("t", 20, 40))], tmp_path / "a.zarr")
