@@ -61,6 +61,8 @@ class Forks:
     ) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
+        # told, because a process that was forked meanwhile may hold this end open, too
+        self._process.stdin.write(json.dumps({"end": True}) + "\n")
         self._process.stdin.close()
         self._process.wait(60)
         assert self._process.stdout is not None

@@ -135,6 +135,8 @@ def main() -> None:
     importlib.import_module("tests.faults.work")
     for line in sys.stdin:
         request = json.loads(line)
+        if "end" in request:
+            return
         for name in request.get("imports", ()):
             try:
                 importlib.import_module(name)
