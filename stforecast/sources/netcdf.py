@@ -19,6 +19,7 @@ from stforecast.sources.files import is_zarr_array, on_this_machine
 from stforecast.sources.grib import open_grib
 from stforecast.sources.heaps import check_heaps
 from stforecast.sources.light import Reopened, without_its_file
+from stforecast.sources.runs import in_runs
 from stforecast.sources.sniff import kind_of, why_not
 
 # Files that may be kept open, and how they are decoded in memory.
@@ -39,7 +40,8 @@ class NetCDF:
         if len(locations) <= _FEW:
             return combine([(str(location), _open(location)) for location in locations])
         files = Reopened(_open_again)
-        return combine([(str(location), _open_lightly(location, files)) for location in locations])
+        parts = ((str(location), _open_lightly(location, files)) for location in locations)
+        return combine(in_runs(parts))
 
 
 def _open_lightly(location: Location, files: Reopened) -> xr.Dataset:
