@@ -35,6 +35,8 @@ ODD_LAYOUTS: dict[str, tuple[tuple[int, int, int] | None, bool]] = {
     "a chunk for each row": ((1, 1, WIDTH), False),
     "chunks of all times": ((-1, 8, 16), False),
 }
+# Records of files of one step each.
+FILES = (250, 1000, 4000)
 REPEATS = 3
 
 # Seconds of processor time, peak memory, and memory before there were any data.
@@ -69,14 +71,37 @@ def bench_growing() -> Table:
                     costs[way].append(in_own_process(function, path))
                 path.unlink()
             for way, found in costs.items():
-                exponent = math.log(found[2][0] / found[0][0]) / math.log(16)
-                table.add_row(
-                    words,
-                    way,
-                    *(f"{cost[0]:.1f} s" for cost in found),
-                    f"{exponent:.2f}",
-                    ", ".join(f"{cost[1] / 1e6:.0f}" for cost in found) + " MB",
-                )
+                table.add_row(words, way, *_growth(found))
+    return table
+
+
+def bench_many_files() -> Table:
+    """A file for each hour: what is known of each file takes a little memory."""
+    table = Table("variables of", "way", "1x", "4x", "16x", "exponent", "peak memory at each")
+    table.title = f"Processor time of records of {', '.join(map(str, FILES))} files of one step"
+    found: list[Cost] = []
+    for count in FILES:
+        with tempfile.TemporaryDirectory() as folder:
+            in_own_process(_make_files, Path(folder), count, HEIGHT, WIDTH)
+            found.append(in_own_process(_ingest, Path(folder) / "*.nc"))
+    table.add_row(f"2 x {HEIGHT} x {WIDTH}", "ingest", *_growth(found))
+    return table
+
+
+def bench_codecs() -> Table:
+    """What `data.storage.codec` costs: an ingest with all it does, reading of all, and room."""
+    table = Table("codec", "ingest", "ratio", "reading", "ratio", "size", "ratio")
+    table.title = f"The same record of 2 x {STEPS} x {HEIGHT} x {WIDTH} values by codec"
+    with tempfile.TemporaryDirectory() as folder:
+        path = _record(Path(folder), STEPS, None, False)
+        first: tuple[float, float, int] | None = None
+        for codec in ("zstd", "lz4", "zlib", "none"):
+            found = in_own_process(_by_codec, path, codec)
+            first = first or found
+            ratios = [f"{one / other:.2f}" for one, other in zip(found, first, strict=True)]
+            words = f"{found[0]:.2f} s", f"{found[1]:.2f} s", f"{found[2] / 1e6:.0f} MB"
+            cells = [text for pair in zip(words, ratios, strict=True) for text in pair]
+            table.add_row(codec, *cells)
     return table
 
 
@@ -104,6 +129,13 @@ def large(gigabytes: float) -> Table:
             f"{peak / 1e6:.0f} MB",
         )
     return table
+
+
+def _growth(found: list[Cost]) -> list[str]:
+    """Times at 1x, 4x and 16x, the exponent between the ends, and peak memory."""
+    exponent = math.log(found[-1][0] / found[0][0]) / math.log(16)
+    memory = ", ".join(f"{cost[1] / 1e6:.0f}" for cost in found) + " MB"
+    return [*(f"{cost[0]:.1f} s" for cost in found), f"{exponent:.2f}", memory]
 
 
 def _add(table: Table, words: str, way: str, cost: Cost, bare: Cost) -> None:
@@ -175,12 +207,26 @@ def _make_sparse(path: Path, steps: int, height: int, width: int) -> None:
                 variable[step] = field(np.array([step]))[0]
 
 
-def _make_axes(file: Any, steps: int, height: int, width: int) -> None:
+def _make_files(folder: Path, count: int, height: int, width: int) -> None:
+    """The same, a file for each step."""
+    import netCDF4
+
+    field = _fields(height, width)
+    for step in range(count):
+        with netCDF4.Dataset(folder / f"{step:06d}.nc", "w") as file:
+            _make_axes(file, 1, height, width, first=step)
+            for name in ("t2m", "msl"):
+                variable = file.createVariable(name, "f4", ("time", "lat", "lon"))
+                variable.units = "K"
+                variable[:] = field(np.array([step]))
+
+
+def _make_axes(file: Any, steps: int, height: int, width: int, first: int = 0) -> None:
     for name, size in (("time", steps), ("lat", height), ("lon", width)):
         file.createDimension(name, size)
     stamps = file.createVariable("time", "i8", ("time",))
     stamps.units = "hours since 2000-01-01"
-    stamps[:] = np.arange(steps)
+    stamps[:] = np.arange(first, first + steps)
     for name, units, values in (
         ("lat", "degrees_north", np.linspace(88, -88, height)),
         ("lon", "degrees_east", np.arange(width) * 360 / width),
@@ -224,6 +270,32 @@ def _ingest(path: Path, memory_limit: str = "1GB") -> Cost:
         return time.process_time() - begin, peak_memory(), before
     finally:
         shutil.rmtree(folder)
+
+
+def _by_codec(path: Path, codec: str) -> tuple[float, float, int]:
+    """Seconds to ingest, seconds to read all of the store again, and the bytes of its files."""
+    import netCDF4  # noqa: F401
+
+    from stforecast.ingest import ingest
+    from stforecast.options import DataOptions
+    from stforecast.store import TensorStore
+
+    options = DataOptions.model_validate({"storage": {"codec": codec}})
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        place = Path(folder) / "store.zarr"
+        begin = time.process_time()
+        ingest([str(path)], place, options)
+        seconds = time.process_time() - begin
+        store = TensorStore.open(place)
+
+        def read() -> float:
+            begin = time.process_time()
+            for start in range(0, STEPS, 240):
+                store.read(start, min(start + 240, STEPS))
+            return time.process_time() - begin
+
+        size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+        return seconds, min(read() for _ in range(REPEATS)), size
 
 
 if __name__ == "__main__":
