@@ -21,6 +21,13 @@ from stforecast.store.reading import ReadError
 from stforecast.store.shardfile import ShardFile
 from tests.helpers import make_store
 
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Which blocks are done when a write is cut off is told for one thread alone."""
+    monkeypatch.setattr("stforecast.store.work._processors", lambda: 1)
+
+
 STORAGE = StorageOptions(shard_size=20 * 6 * 8 * 4, chunk_steps=4)
 MADE_OF = {"files": [["a.nc", 1, 2.5]]}
 
@@ -196,6 +203,7 @@ SCRIPT = """
     from tests.store.test_journal import Source
 
     work.PIECE = 1000
+    work._processors = lambda: 1
 
     def progress(done, total):
         if done == 60:
