@@ -1,15 +1,11 @@
 """Tries that go wrong on purpose, each in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.served import Served
 
 
 @dataclass(frozen=True)
@@ -33,45 +29,19 @@ class Outcome:
         return self.status < 0
 
 
-class Forks:
+class Forks(Served):
     """A server of children; tries cost no imports."""
+
+    program = "tests.faults.server"
 
     def __init__(self, folder: Path) -> None:
         """Everything happens below `folder`."""
         self.folder = folder
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> "Forks":
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.server"],
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        # told, because a process that was forked meanwhile may hold this end open, too
-        self._process.stdin.write(json.dumps({"end": True}) + "\n")
-        self._process.stdin.close()
-        self._process.wait(60)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
     def warm(self, work: str, **arguments: Any) -> Outcome:
         """Do something undisturbed, and import beforehand what it needed from now on."""
         outcome = self.run(work, modules=True, **arguments)
-        self._ask({"imports": list(outcome.modules)})
+        self.ask({"imports": list(outcome.modules)})
         return outcome
 
     def run(
@@ -92,7 +62,7 @@ class Forks:
         """
         answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
-        told = self._ask(
+        told = self.ask(
             {
                 "work": work,
                 "arguments": arguments,
@@ -113,13 +83,3 @@ class Forks:
             found["cpu"],
             tuple(found.get("modules", ())),
         )
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        told: dict[str, Any] = json.loads(process.stdout.readline())
-        return told

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.served import requests
+
 # What a program does to files, as far as Python hears of it.
 EVENTS = {
     "open",
@@ -133,10 +135,7 @@ def main() -> None:
     """Fork a child for each line, and tell how it ended."""
     warnings.simplefilter("error")
     importlib.import_module("tests.faults.work")
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "end" in request:
-            return
+    for request in requests():
         for name in request.get("imports", ()):
             try:
                 importlib.import_module(name)

@@ -9,15 +9,14 @@ import os
 import resource
 import select
 import signal
-import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.served import Served, requests
+
 # Seconds of silence after which a child counts as hung; the machine may be busy.
 PATIENCE = 60
 # Bytes that a child may take on top of what it starts with.
@@ -38,40 +37,14 @@ class Outcome:
         )
 
 
-class Reader:
+class Reader(Served):
     """Reads files in another process, and tells what became of it."""
 
-    def __enter__(self) -> "Reader":
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sources.fuzzing"],
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(PATIENCE)
-        self._process.stdout.close()
+    program = "tests.sources.fuzzing"
 
     def read(self, what: str, path: Path, reader: str | None = None) -> Outcome:
         """Read a ``source``, ``store``, ``table`` or ``digits`` to its end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([what, str(path), reader]) + "\n")
-        self._process.stdin.flush()
-        return Outcome(*json.loads(self._process.stdout.readline()))
+        return Outcome(*self.ask([what, str(path), reader]))
 
 
 def attempt(what: str, path: str, reader: str | None) -> tuple[str, str]:
@@ -180,9 +153,9 @@ def main() -> None:
     import cfgrib  # noqa: F401  # isort: skip  after stforecast, see stforecast/_proj.py
 
     child: _Child | None = None
-    for line in sys.stdin:
+    for request in requests():
         child = child or _Child()
-        outcome: Any = child.answer(line)
+        outcome: Any = child.answer(json.dumps(request) + "\n")
         if outcome[0] in ("crashed", "hung"):
             child = None
         sys.stdout.write(json.dumps(outcome) + "\n")
