@@ -4,16 +4,15 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from stforecast import names
-from stforecast.errors import DataError, StoreError
+from stforecast.errors import StoreError
 from stforecast.folders import clear_leftovers, reason
 from stforecast.ingest.addition import Addition, MisfitError
 from stforecast.ingest.findings import Findings
-from stforecast.ingest.known import options_for, unknown_files, with_period
+from stforecast.ingest.known import described, options_for, unknown_files
 from stforecast.ingest.pipeline import Progress, ingest
-from stforecast.ingest.provenance import Checksums, check_unchanged, look_at
+from stforecast.ingest.provenance import look_at, naming_files
 from stforecast.ingest.tally import findings_of
 from stforecast.locking import locked
 from stforecast.options import DataOptions
@@ -22,7 +21,6 @@ from stforecast.sources import open_source
 from stforecast.sources.files import find_files
 from stforecast.store import TensorStore
 from stforecast.store.commit import repair
-from stforecast.store.reading import ReadError
 from stforecast.store.repository import SUFFIX, is_repository
 from stforecast.store.upload import refuse_address
 
@@ -118,18 +116,9 @@ def _add(
 ) -> Findings:
     ds = open_source(files, options, base)
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
-    try:
+    with naming_files(seen):
         addition = Addition.of(own, ds, options)
         if dry_run:
             return addition.read(progress)
-        with Checksums(seen) as checksums:
-
-            def sources() -> list[dict[str, Any]]:
-                described = with_period(checksums.describe(), options)
-                check_unchanged(seen)
-                return described
-
+        with described(seen, options) as sources:
             return addition.write(sources, progress)
-    except ReadError as error:
-        named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
-        raise DataError(f"{error}: {named} is damaged or gone; get it again") from error

@@ -74,16 +74,7 @@ def join_coordinates(
         scalars=store.meta.scalars,
         notes=[],
     )
-    timeline = Timeline(
-        axis=growth.axis,
-        rows=rows,
-        duplicated=[],
-        duplicated_differ=0,
-        disorder=0,
-        first_disorder=None,
-        shifted=0,
-    )
-    along_time = coordinates_on_axis(layout, timeline)
+    along_time = coordinates_on_axis(layout, Timeline(growth.axis, rows))
     coords = {
         name: along_time[str(name)] if names.TIME in coord.dims else coord.variable
         for name, coord in dataset.coords.items()

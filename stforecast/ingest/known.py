@@ -1,11 +1,18 @@
 """What a store knows of the options and files that it was made of, for files that are added."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stforecast.ingest.provenance import look_at, state_of
+from stforecast.ingest.provenance import (
+    Checksums,
+    SeenFile,
+    check_unchanged,
+    look_at,
+    state_of,
+)
 from stforecast.options import DataOptions
 from stforecast.remote import Location, is_address
 from stforecast.store import StoreMeta
@@ -62,6 +69,24 @@ def with_period(entries: Sequence[dict[str, Any]], options: DataOptions) -> list
     """Entries of files with the part of them that was taken, if it is one."""
     period = period_of(options)
     return [entry if period is None else {**entry, "period": period} for entry in entries]
+
+
+@contextmanager
+def described(
+    seen: Sequence[SeenFile], options: DataOptions
+) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What tells of files, once all of them are read; their checksums are computed meanwhile.
+
+    It raises DataError when one of them has changed or gone since it was looked at.
+    """
+    with Checksums(seen) as checksums:
+
+        def sources() -> list[dict[str, Any]]:
+            told = with_period(checksums.describe(), options)
+            check_unchanged(seen)
+            return told
+
+        yield sources
 
 
 def all_sources(

@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.errors import ConfigError, DataError
+from stforecast.errors import ConfigError
 from stforecast.generators import Generation
 from stforecast.ingest.assemble import description, tensor, with_generation
 from stforecast.ingest.findings import Findings
-from stforecast.ingest.known import remembered, with_period
-from stforecast.ingest.provenance import Checksums, SeenFile, check_unchanged, look_at
+from stforecast.ingest.known import described, remembered
+from stforecast.ingest.provenance import SeenFile, look_at, naming_files
 from stforecast.ingest.survey import cells
 from stforecast.ingest.tally import counted, history_of
 from stforecast.ingest.timeline import Timeline
@@ -28,7 +28,7 @@ from stforecast.sources.combine import with_time_axis
 from stforecast.sources.times import time_coordinate
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
 from stforecast.store.counts import Counts
-from stforecast.store.reading import ReadError, pieces
+from stforecast.store.reading import pieces
 
 Progress = Callable[[int, int], None]
 # Records up to this size are kept in memory by Prepared.store.
@@ -180,18 +180,11 @@ def ingest(
         check_store_target(store, overwrite=overwrite)
     ds = open_source(list(files), options, Path(base))
     seen = look_at(ds.encoding.get(names.SOURCE_FILES, ()))
-
-    try:
+    with naming_files(seen):
         prepared = prepare(ds, options)
         if dry_run:
             return prepared.survey(progress)
-        with Checksums(seen) as checksums:
-
-            def provenance() -> list[dict[str, Any]]:
-                described = with_period(checksums.describe(), options)
-                check_unchanged(seen)
-                return described
-
+        with described(seen, options) as provenance:
             return prepared.write(
                 store,
                 overwrite=overwrite,
@@ -200,9 +193,6 @@ def ingest(
                 storage=options.storage,
                 made_of=_made_of(seen, options) if seen else None,
             )
-    except ReadError as error:
-        named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
-        raise DataError(f"{error}: {named} is damaged or gone; get it again") from error
 
 
 def _made_of(seen: Sequence[SeenFile], options: DataOptions) -> Any:

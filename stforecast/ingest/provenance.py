@@ -1,8 +1,9 @@
 """Which files a store was made of."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from stforecast.errors import DataError
 from stforecast.remote import Location, RemotePath, location
+from stforecast.store.reading import ReadError
 
 _BLOCK = 2**20
 
@@ -38,6 +40,16 @@ def check_unchanged(seen: Sequence[SeenFile]) -> None:
     for before in seen:
         if _look_at(before.path) != before:
             raise DataError(f"{before.path} changed while it was read; ingest it again")
+
+
+@contextmanager
+def naming_files(seen: Sequence[SeenFile]) -> Iterator[None]:
+    """Tell a source that fails while it is read as a DataError that names the file to get again."""
+    try:
+        yield
+    except ReadError as error:
+        named = str(seen[0].path) if len(seen) == 1 else f"one of {len(seen)} files"
+        raise DataError(f"{error}: {named} is damaged or gone; get it again") from error
 
 
 class Checksums:

@@ -72,11 +72,6 @@ class Record:
         timeline = Timeline(
             axis=axis,
             rows=np.where(present, np.arange(axis.size), -1),
-            duplicated=[],
-            duplicated_differ=0,
-            disorder=0,
-            first_disorder=None,
-            shifted=0,
             settled=True,
         )
         return replace(self, layout=replace(self.layout, dataset=dataset), timeline=timeline)
@@ -85,12 +80,11 @@ class Record:
         """The same record, and the options that it was made with."""
         return replace(self, recipe=recipe)
 
-    def findings(self, timezone: str) -> Findings:
-        """The report so far, without what is known only when all values are read."""
+    def findings_of_source(self) -> Findings:
+        """What was found of the times as the files have them, and the notes."""
         source = self.source
-        found = Findings(
+        return Findings(
             step=source.axis.step,
-            mapping={**mapping_text(self.layout, self.timeline, timezone), **self.done},
             notes=list(self.notes),
             rows=self.rows,
             duplicated=source.duplicated,
@@ -100,7 +94,12 @@ class Record:
             shifted=source.shifted,
             absent=source.absent,
         )
-        if self.timeline.axis.step == source.axis.step:
+
+    def findings(self, timezone: str) -> Findings:
+        """The report so far, without what is known only when all values are read."""
+        found = self.findings_of_source()
+        found.mapping = {**mapping_text(self.layout, self.timeline, timezone), **self.done}
+        if self.timeline.axis.step == self.source.axis.step:
             found.absent = self.timeline.absent
             return found
         # what was found of the source is told in its steps, what is left in the new ones

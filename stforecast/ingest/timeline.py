@@ -1,6 +1,6 @@
 """From the times as the source has them to a regular axis: sorted, each once, gaps marked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,11 @@ class Timeline:
 
     axis: TimeAxis
     rows: NDArray[np.int64]
-    duplicated: list[Run]
-    duplicated_differ: int
-    disorder: int
-    first_disorder: Stamp | None
-    shifted: int
+    duplicated: list[Run] = field(default_factory=list)
+    duplicated_differ: int = 0
+    disorder: int = 0
+    first_disorder: Stamp | None = None
+    shifted: int = 0
     settled: bool = False
 
     @property

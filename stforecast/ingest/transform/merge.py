@@ -11,7 +11,6 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.grid import Grid, matching_cells
 from stforecast.ingest.assemble import coordinates_on_axis
-from stforecast.ingest.findings import Findings
 from stforecast.ingest.place import describe
 from stforecast.ingest.record import Record
 from stforecast.ingest.timeline import Timeline, on_timeline
@@ -52,14 +51,14 @@ def merge(
     arrays: dict[str, xr.Variable] = {}
     owner: dict[str, str] = {}
     for (label, record), own in zip(settled, rows, strict=True):
-        line = _line(axis, own)
+        line = Timeline(axis, own)
         for channel in record.layout.channels:
             _claim(channel.name, label, owner)
             values = record.layout.dataset[channel.name].variable.astype(np.float32)
             arrays[channel.name] = on_timeline(values, line)
     static, static_channels = _static(first_label, first.layout.grid, settled, fixed, owner)
     present = np.any([own >= 0 for own in rows], axis=0)
-    coords = coordinates_on_axis(settled[0][1].layout, _line(axis, rows[0]))
+    coords = coordinates_on_axis(settled[0][1].layout, Timeline(axis, rows[0]))
     layouts = [record.layout for _, record in settled]
     layout = replace(
         layouts[0],
@@ -81,18 +80,6 @@ def merge(
     ).on_axis(dataset, axis, present)
     merged.layout.dataset.attrs = _common([one.dataset.attrs for one in layouts])
     return replace(merged, source=merged.timeline)
-
-
-def _line(axis: TimeAxis, rows: np.ndarray) -> Timeline:
-    return Timeline(
-        axis=axis,
-        rows=rows,
-        duplicated=[],
-        duplicated_differ=0,
-        disorder=0,
-        first_disorder=None,
-        shifted=0,
-    )
 
 
 def _claim(name: str, label: str, owner: dict[str, str]) -> None:
@@ -243,17 +230,7 @@ def _static(
 
 def _told(label: str, record: Record) -> list[str]:
     """What was found of a source by itself, but for the steps of which it lacks all."""
-    source = record.source
-    found = Findings(
-        step=source.axis.step,
-        notes=list(record.notes),
-        duplicated=source.duplicated,
-        duplicated_differ=source.duplicated_differ,
-        disorder=source.disorder,
-        first_disorder=source.first_disorder,
-        shifted=source.shifted,
-        absent=source.absent,
-    )
+    found = record.findings_of_source()
     return [f"{label}: {line}" for line in found.sentences_of_source()]
 
 
