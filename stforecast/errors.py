@@ -37,5 +37,11 @@ class Interrupted(StForecastError):  # noqa: N818 - the user's wish, as Keyboard
     """The user stopped the work; what was done is saved, and the sentence says how to go on."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first, as part of a sentence; else of which class it is."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 class StForecastWarning(UserWarning):
     """Something the user should know that does not stop the work."""

@@ -157,6 +157,18 @@ def release(partial: Path, path: Path) -> None:
     os.rename(partial, kept)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Changes when another directory takes the place of this one, and sometimes without.
+
+    None if there is none.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
+
+
 def reason(error: OSError) -> str:
     """Why the system refused, as part of a sentence."""
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stforecast.cluster.interrupts import made_whole, undisturbed
-from stforecast.errors import ClusterError, ConfigError, StForecastWarning
+from stforecast.errors import ClusterError, ConfigError, StForecastWarning, first_line
 from stforecast.options import ClusterOptions
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _connected(to: Any, where: str) -> "Iterator[Client]":
             client = Client(to, timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ClusterError(
-            f"no dask scheduler answers at {where} ({_first_line(error)}); start one with `dask "
+            f"no dask scheduler answers at {where} ({_said(error)}); start one with `dask "
             "scheduler` and workers with `dask worker`, or leave out the cluster"
         ) from error
     try:
@@ -169,7 +169,7 @@ def _started(options: ClusterOptions) -> Iterator[Any]:
                 cluster.scale(options.workers)
         except (Exception, SystemExit) as error:
             raise ClusterError(
-                f"the cluster {kind} does not start ({_first_line(error)}); see the section cluster"
+                f"the cluster {kind} does not start ({_said(error)}); see the section cluster"
             ) from error
         yield cluster
 
@@ -182,7 +182,7 @@ def _class_of(name: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"cluster.class: {name} needs the package {module.split('.')[0]}, which cannot be "
-            f"imported ({_first_line(error)}); install it beside stforecast"
+            f"imported ({_said(error)}); install it beside stforecast"
         ) from error
     if not isinstance(found, type) or not hasattr(found, "scheduler_address"):
         raise ConfigError(
@@ -315,6 +315,5 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _said(error: BaseException) -> str:
+    return first_line(error).rstrip(".")

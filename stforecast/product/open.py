@@ -7,7 +7,7 @@ import xarray as xr
 from xarray.coders import CFDatetimeCoder
 
 from stforecast import names
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 from stforecast.product.conform import conform, forecast_variables
 from stforecast.product.layout import from_time, is_along_time
 from stforecast.store.commit import repair
@@ -69,7 +69,7 @@ def read(path: Path) -> xr.Dataset:
         decoded = xr.decode_cf(dataset[durations].load(), decode_timedelta=True)
         return dataset.assign_coords(decoded.coords)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        reason = first_line(error).rstrip(".")
         if reason.startswith("did not find a match"):  # a list of xarray's engines follows
             raise DataError(
                 f"{path} is neither NetCDF nor Zarr; give a forecast in one of them"

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from stforecast.errors import first_line
 from stforecast.remote.failures import MissingPackageError, telling
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class RemotePath:
             if self.protocol in _IN_EXTRA:
                 words += "; run pip install 'stforecast[remote]'"
             else:
-                words += f" ({str(error).splitlines()[0][:200]})"
+                words += f" ({first_line(error)[:200]})"
             raise MissingPackageError(errno.EIO, words) from None
 
     @cached_property

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from stforecast.errors import DataError, StForecastWarning
+from stforecast.errors import DataError, StForecastWarning, first_line
 from stforecast.sources.times import holds_stamps, time_coordinate
 from stforecast.sources.versions import EXPVER, merge_versions
 from stforecast.timeaxis import calendar_of, normalise_stamps
@@ -195,7 +195,7 @@ def _along_time(group: list[Part]) -> xr.Dataset:
     except ValueError as error:
         raise DataError(
             f"{first} and the {len(group) - 1} files beside it do not fit together: "
-            f"{str(error).splitlines()[0]}"
+            f"{first_line(error)}"
         ) from None
     return _with_encoding(joined, example)
 

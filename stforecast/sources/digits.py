@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 
 GZIP = b"\x1f\x8b"
 NUMPY = b"\x93NUMPY"
@@ -79,7 +79,7 @@ def read_digits(path: Path) -> DigitFile:
             return _from_archive(path)
         content = _content(path, packed=head.startswith(GZIP))
     except _BROKEN as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = first_line(error)[:200]
         raise DataError(f"{path} is broken, perhaps truncated ({reason}); get it again") from None
     if content.startswith(_IDX_IMAGES):
         return DigitFile(path, _from_idx(path, content))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 from stforecast.sources.combine import check_same_grid, merge_parts
 from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.messages import check_messages
@@ -102,6 +102,6 @@ def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
         return merge_parts(labelled)
     except (ValueError, KeyError) as error:
         raise DataError(
-            f"the fields of {path} do not fit together ({str(error).splitlines()[0][:200]}); take "
+            f"the fields of {path} do not fit together ({first_line(error)[:200]}); take "
             "them apart with grib_copy"
         ) from None

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 
 # What Pillow raises for files that are broken or no images.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
@@ -76,5 +76,5 @@ def _values(image: Image.Image, picture: Picture) -> NDArray[np.float32]:
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    reason = first_line(error)[:200]
     return DataError(f"{path} is broken or no image ({reason}); get it again")

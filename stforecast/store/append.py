@@ -19,16 +19,15 @@ from stforecast.remote import Location, RemotePath
 from stforecast.store.block import write_block
 from stforecast.store.commit import replaced
 from stforecast.store.layout import Cut
-from stforecast.store.manifest import Entry, Manifest
+from stforecast.store.manifest import SHARDS, Entry, Manifest
 from stforecast.store.open import is_store
 from stforecast.store.reading import Block, Values
 from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
 from stforecast.store.tensor import TensorStore
-from stforecast.store.transaction import Transaction, transaction
+from stforecast.store.transaction import WHAT, Transaction, transaction
 from stforecast.store.upload import refuse_address
 from stforecast.store.write import (
-    WHAT,
     create_arrays,
     finish_store,
     summary,
@@ -37,7 +36,6 @@ from stforecast.store.write import (
 )
 
 _METADATA = "zarr.json"
-_SHARDS = f"{names.DATA}/c/"
 
 
 class Growing(Protocol):
@@ -150,7 +148,7 @@ def _link_shards(old: Path, new: Path, kept: Collection[int]) -> dict[str, Entry
     """The shards that stay as they are, by hard links where there are such; and their checksums."""
     linked = {}
     for key, entry in Manifest.read(old).files.items():
-        if key.startswith(_SHARDS) and _number(key) in kept:
+        if key.startswith(SHARDS) and _number(key) in kept:
             (new / key).parent.mkdir(parents=True, exist_ok=True)
             folders.link(old / key, new / key)
             linked[key] = entry
@@ -159,4 +157,4 @@ def _link_shards(old: Path, new: Path, kept: Collection[int]) -> dict[str, Entry
 
 def _number(key: str) -> int:
     """The number of a shard along time."""
-    return int(key.removeprefix(_SHARDS).split("/")[0])
+    return int(key.removeprefix(SHARDS).split("/")[0])

@@ -19,19 +19,18 @@ from stforecast.remote import Location, RemotePath, location, zarr_store
 from stforecast.store.check_version import check_version
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.commit import repair
-from stforecast.store.manifest import MANIFEST, Entry, Manifest, sha256, sizes_of
+from stforecast.store.manifest import MANIFEST, SHARDS, Entry, Manifest, sha256, sizes_of
 from stforecast.store.open import check_address, is_store, read_group
 from stforecast.store.origins import changed_sources
 from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
-from stforecast.store.shards import Region, first_line, pieces, regions
+from stforecast.store.shards import Region, first_sentence, pieces, regions
 from stforecast.store.tensor import TensorStore
 from stforecast.timeaxis import TimeAxis, TimeStep, stamp_text
 
 Progress = Callable[[int, int], None]
 _THREADS = 8
 _NAMED = 3  # of what there may be many
-_DATA = f"{names.DATA}/c/"
 
 
 def check(
@@ -113,7 +112,7 @@ class _Check:
             record.present, record.valid_cells  # noqa: B018  read while it can be told
             self.record = record
         except Exception as error:  # whatever broken bytes make Zarr and xarray raise
-            self.trouble = first_line(error)
+            self.trouble = first_sentence(error)
 
     def run(self, progress: Progress | None) -> Checkup:
         """All of it, as far as what is broken lets it."""
@@ -235,7 +234,7 @@ class _Check:
                 if counted is not None and _is_data(key):
                     counted.add(piece, values)
         except Exception as error:  # codecs and Zarr raise many kinds for broken bytes
-            return f"cannot be decoded ({first_line(error)})"
+            return f"cannot be decoded ({first_sentence(error)})"
         return None
 
     def _compare_times(self, record: TensorStore) -> None:
@@ -311,7 +310,7 @@ class _Counted:
 
 
 def _is_data(key: str) -> bool:
-    return key.startswith(_DATA)
+    return key.startswith(SHARDS)
 
 
 def _is_series(key: str) -> bool:

@@ -14,7 +14,7 @@ from stforecast.remote import Location
 from stforecast.store.checkup import Checkup, Problem
 from stforecast.store.origins import changed_sources
 from stforecast.store.repository import size_of
-from stforecast.store.shards import first_line
+from stforecast.store.shards import first_sentence
 from stforecast.store.tensor import TensorStore
 from stforecast.timeaxis import stamp_text
 
@@ -74,4 +74,4 @@ def _read(record: TensorStore, result: Checkup, progress: Progress | None) -> No
 
 
 def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, StoreError) else first_line(error)
+    return str(error) if isinstance(error, StoreError) else first_sentence(error)

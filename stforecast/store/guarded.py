@@ -14,10 +14,11 @@ from xarray.core import indexing
 
 from stforecast import names
 from stforecast.errors import StoreError
+from stforecast.folders import identity
 from stforecast.remote import Location
-from stforecast.store.manifest import Manifest
+from stforecast.store.manifest import SHARDS, Manifest
 from stforecast.store.schema import StoreMeta
-from stforecast.store.shards import first_line
+from stforecast.store.shards import first_sentence
 
 
 class _Guarded(BackendArray):
@@ -35,11 +36,10 @@ class _Guarded(BackendArray):
             self._folder = where.absolute()
             encoding = variable.encoding
             self._shards = encoding.get("shards") or encoding.get("chunks")
-            prefix = f"{names.DATA}/c/"
             files = Manifest.read(where).files
-            self._keys = frozenset(key for key in files if key.startswith(prefix))
+            self._keys = frozenset(key for key in files if key.startswith(SHARDS))
             self._made = made
-            self._state = _state(self._folder)
+            self._state = identity(self._folder)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -51,7 +51,7 @@ class _Guarded(BackendArray):
             values = np.asarray(self._variable[key].values)
         except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
             raise StoreError(
-                f"values of the store {self._where} cannot be read ({first_line(error)}); "
+                f"values of the store {self._where} cannot be read ({first_sentence(error)}); "
                 f"stforecast check {self._where} names what is broken"
             ) from error
         if isinstance(self._where, Path):
@@ -69,7 +69,7 @@ class _Guarded(BackendArray):
 
         One that grew is the same: the times that this one knows of are where they were.
         """
-        state = _state(self._folder)
+        state = identity(self._folder)
         if state == self._state:
             return
         if _made(self._folder) != self._made:
@@ -87,18 +87,9 @@ class _Guarded(BackendArray):
             for part, size, shard in zip(key, self.shape, self._shards, strict=True)
         )
         for index in product(*numbers):
-            name = f"{names.DATA}/c/{'/'.join(map(str, index))}"
+            name = SHARDS + "/".join(map(str, index))
             if name in self._keys:
                 yield name
-
-
-def _state(folder: Path) -> tuple[int, int] | None:
-    """Changes when another folder takes the place of this one, and sometimes without."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_ctime_ns
 
 
 def _made(folder: Path) -> str | None:

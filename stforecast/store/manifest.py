@@ -21,6 +21,8 @@ from stforecast.errors import StoreError
 from stforecast.remote import Location, RemotePath
 
 MANIFEST = "manifest.json"
+# What the keys of the shards of the data begin with.
+SHARDS = f"{names.DATA}/c/"
 REMEDY = "bring it back or make the store anew with stforecast ingest --overwrite"
 _VERSION = 1
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -145,7 +147,7 @@ def _digests(folder: Location, keys: list[str]) -> Iterator[tuple[str, str]]:
 
 def is_read_at_once(key: str, entry: Entry) -> bool:
     """Whether a file is small and no shard of the data: it is read whole as the store is opened."""
-    return entry.size <= _SMALL and not key.startswith(f"{names.DATA}/c/")
+    return entry.size <= _SMALL and not key.startswith(SHARDS)
 
 
 def sha256(path: Location) -> str:

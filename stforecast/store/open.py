@@ -1,13 +1,13 @@
 """Opening a store, on this machine or at an address."""
 
 import json
-from pathlib import Path
 
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
 
 from stforecast import names
-from stforecast.errors import StoreError
+from stforecast.errors import StoreError, first_line
+from stforecast.folders import identity
 from stforecast.remote import Location, RemotePath, is_failure, told, zarr_store
 from stforecast.store.codecs import fast_codecs
 from stforecast.store.commit import repair
@@ -36,27 +36,18 @@ def open_group(path: Location) -> xr.Dataset:
         return _open(path)
     while True:
         repair(path)
-        before = _state(path)
+        before = identity(path)
         if before is None:
             raise StoreError(f"there is no tensor store at {path}; make one with stforecast ingest")
         try:
             dataset = _open(path)
         except StoreError:
-            if _state(path) == before:
+            if identity(path) == before:
                 raise
         else:
-            if _state(path) == before:
+            if identity(path) == before:
                 return dataset
         # another one took its place meanwhile, of which the first half may have been seen
-
-
-def _state(folder: Path) -> tuple[int, int] | None:
-    """Changes when another folder takes the place of this one; None if there is none."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_ctime_ns
 
 
 def _open(path: Location) -> xr.Dataset:
@@ -105,9 +96,8 @@ def read_group(path: Location) -> xr.Dataset:
             raise StoreError(f"{path} cannot be read: {reason}") from None
         if not isinstance(error, (OSError, ValueError, KeyError, TypeError)):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(
-            f"{path} is a broken tensor store ({reason}); make it anew with stforecast ingest "
-            "--overwrite"
+            f"{path} is a broken tensor store ({first_line(error)}); make it anew with stforecast "
+            "ingest --overwrite"
         ) from error
     return dataset

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.errors import DataError, StForecastError
+from stforecast.errors import DataError, StForecastError, first_line
 from stforecast.store.layout import Cut
 
 # What is read at once, in bytes of float32, where the chunks of the source are no larger.
@@ -57,7 +57,7 @@ def reading() -> Iterator[None]:
     except StForecastError:
         raise
     except Exception as error:  # each codec has errors of its own, and files can be hostile
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ReadError(f"the data cannot be read to their end ({reason})") from error
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from stforecast.errors import first_line
+
 Region = tuple[slice, ...]
 
 # Bytes that are decoded at once.
@@ -60,10 +62,9 @@ def _steps(array: zarr.Array, region: Region) -> list[int]:
     return steps
 
 
-def first_line(error: BaseException) -> str:
-    """What an error of a library says first, as part of a sentence."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.partition(". ")[0].rstrip(".")
+def first_sentence(error: BaseException) -> str:
+    """What an error of a library says first, as part of a sentence, and no more."""
+    return first_line(error).partition(". ")[0].rstrip(".")
 
 
 def _length(part: slice) -> int:

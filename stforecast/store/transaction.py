@@ -18,7 +18,7 @@ from stforecast.folders import reason
 from stforecast.locking import locked
 from stforecast.remote import Location, RemotePath
 from stforecast.store.commit import check_target, replaced
-from stforecast.store.manifest import MANIFEST
+from stforecast.store.manifest import MANIFEST, SHARDS
 from stforecast.store.open import is_store
 from stforecast.store.repository import (
     BRANCH,
@@ -63,7 +63,7 @@ class Transaction:
 
         async def listed() -> list[str]:
             keys = self._session.store.list_prefix(_DATA)
-            return [key async for key in keys if key.startswith(f"{_DATA}c/")]
+            return [key async for key in keys if key.startswith(SHARDS)]
 
         return sync(listed())
 

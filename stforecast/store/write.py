@@ -33,7 +33,7 @@ from stforecast.store.reading import ReadError, blocks
 from stforecast.store.repository import is_repository, wants_repository
 from stforecast.store.schema import SCHEMA_VERSION, StoreMeta, plain
 from stforecast.store.tensor import TensorStore
-from stforecast.store.transaction import Transaction, transaction
+from stforecast.store.transaction import WHAT, Transaction, transaction
 from stforecast.store.upload import Upload, check_address, uploaded
 from stforecast.store.work import SPILLED, do_blocks
 from stforecast.timeaxis import TimeAxis, stamp_text
@@ -41,7 +41,6 @@ from stforecast.timeaxis import TimeAxis, stamp_text
 Progress = Callable[[int, int], None]
 # Gives the final description, from the first one and what was counted.
 Describe = Callable[[StoreMeta, Counts], StoreMeta]
-WHAT = "a tensor store"
 
 
 def write_store(

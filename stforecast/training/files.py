@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from stforecast.errors import RunError
+from stforecast.errors import RunError, first_line
 from stforecast.files import written_whole
 
 STATE_VERSION = 1
@@ -60,7 +60,7 @@ def read_state(path: Path, *, lazily: bool = False) -> dict[str, Any]:
         ) from error
     # Whatever is wrong inside (truncated, not a state, forbidden types) ends the same way.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise RunError(
             f"the state {path} cannot be read ({reason}); train the run again with --replace"
         ) from error

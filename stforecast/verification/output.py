@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from stforecast import names
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 from stforecast.files import written_whole
 from stforecast.product.coordinates import duration_encoding
 from stforecast.verification.events import SCALE
@@ -62,7 +62,7 @@ def read_scores(path: str | Path) -> xr.Dataset:
             lead = xr.decode_cf(scores[[names.LEAD_TIME]], decode_timedelta=True)
             scores = scores.assign_coords({names.LEAD_TIME: lead[names.LEAD_TIME]})
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DataError(
             f"the scores {path} cannot be read ({reason}); make them with stforecast verify"
         ) from error

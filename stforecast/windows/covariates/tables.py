@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from stforecast.errors import DataError
+from stforecast.errors import DataError, first_line
 from stforecast.grid import Grid
 from stforecast.options import DataOptions
 from stforecast.options.covariates import FileCovariate
@@ -328,7 +328,7 @@ def _csv_frame(path: Path) -> pd.DataFrame:
             low_memory=False,
         )
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = first_line(error)[:200]
         raise DataError(f"{path} cannot be read as a table of columns ({reason})") from None
     if len(frame.columns) < 2:
         raise DataError(
