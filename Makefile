@@ -30,11 +30,14 @@ demo: $(STAMP)  ## the whole way on real data: ingest, train, forecast, verify, 
 	cd $(DEMO_DIR) && $(CURDIR)/$(BIN)/stforecast plot
 	@echo "The pictures of the demo:"; find $(DEMO_DIR)/runs -name '*.png' | sort
 
+# Side by side, one thread each; a file's tests stay together, as they share what is slow to make.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(STAMP)  ## the fast tests, under ten minutes on two cores
-	$(BIN)/python -m pytest -m 'not slow'
+	$(TESTS) -m 'not slow'
 
 test-all: $(STAMP)  ## every test: fault campaigns, all notebooks, compiled models
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 lint: $(STAMP)  ## ruff, mypy on the package, and who may import whom
 	$(BIN)/ruff check .

@@ -13,6 +13,16 @@ settings.register_profile("stforecast", derandomize=True, deadline=None)
 settings.load_profile("stforecast")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Few tests that take long: they begin, so that none is left over when the others are through.
+LONG = ("pipelines", "notebooks", "faults", "comparison", "cluster", "training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        part = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        return LONG.index(part) if part in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ def test_no_epoch_repeats_another(store: TensorStore) -> None:
     assert loader.epoch == 3
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
 @pytest.mark.parametrize("workers", [0, 2])
 def test_it_goes_on_anywhere_with_any_number_of_workers(store: TensorStore, workers: int) -> None:
     dataset = GeneratedDataset(store, SPEC)

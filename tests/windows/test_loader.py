@@ -168,6 +168,7 @@ def test_processes_share_a_validation_out_without_leaving_any(dataset: WindowDat
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_workers_give_the_same_batches(
     tmp_path_factory: pytest.TempPathFactory, on_disk: bool
