@@ -2,7 +2,8 @@
 
 Wang, Gao, Long, Wang, Yu: PredRNN++: Towards A Resolution of the Deep-in-Time Dilemma in
 Spatiotemporal Predictive Learning, ICML 2018, arXiv:1804.06300. As in the authors' code, the output
-gate sees H too, g' does not see M, and forget gates have a bias of 1 and the others none.
+gate sees H too, g' does not see M, W_3 is as large as the other kernels and not 1 x 1, and forget
+gates have a bias of 1 and the others none. Equation numbers: the paper at ICML 2018.
 """
 
 from typing import Any
@@ -28,6 +29,7 @@ class CausalLSTMCell(nn.Module):
     def __init__(self, c_in: int, hidden: int, kernel: int, periodic_x: bool) -> None:
         super().__init__()
         convolution: Any = {"bias": False, "periodic_x": periodic_x}
+        # W_1 (of i, f, g), W_2 (of i', f', g') and W_4 (of o) are kept by what they are applied to.
         self.conv_x = Conv2d(c_in, 7 * hidden, kernel, **convolution)  # of i, f, g, i', f', g', o
         self.conv_h = Conv2d(hidden, 4 * hidden, kernel, **convolution)  # of i, f, g, o
         self.conv_c = Conv2d(hidden, 3 * hidden, kernel, **convolution)  # of i, f, g
@@ -42,17 +44,18 @@ class CausalLSTMCell(nn.Module):
         i_c, f_c, g_c = self.conv_c(C).chunk(3, dim=1)
         i_m, f_m, W_3_M = self.conv_m(M).chunk(3, dim=1)
 
-        # i = sigma, f = sigma and g = tanh of sums over X_t, H_{t-1} and C_{t-1}
-        # C_t = f C_{t-1} + i g
+        # g = tanh, i = sigma and f = sigma of W_1 [X_t, H_{t-1}, C_{t-1}]  (equation 1)
+        # C_t = f C_{t-1} + i g  (equation 1)
         i, g = torch.sigmoid(i_x + i_h + i_c), torch.tanh(g_x + g_h + g_c)
         C = torch.sigmoid(f_x + f_h + f_c + 1) * C + i * g
-        # i' = sigma and f' = sigma of sums over X_t, M^{k-1} and C_t, g' = tanh of X_t and C_t
-        # M^k = f' tanh(W_3 M^{k-1}) + i' g'
+        # g' = tanh, i' = sigma and f' = sigma of W_2 [X_t, C_t, M^{k-1}]  (equation 1; g' here not
+        # of M^{k-1})
+        # M^k = f' tanh(W_3 M^{k-1}) + i' g'  (equation 1)
         i_c_, g_c_, f_c_, o_c = self.conv_c2m(C).chunk(4, dim=1)
         i_, g_ = torch.sigmoid(i_x_ + i_m + i_c_), torch.tanh(g_x_ + g_c_)
         M = torch.sigmoid(f_x_ + f_m + f_c_ + 1) * torch.tanh(W_3_M) + i_ * g_
-        # o = tanh of a sum over X_t, H_{t-1}, C_t and M^k
-        # H_t = o tanh(W_5 [C_t, M^k])
+        # o = tanh(W_4 [X_t, C_t, M^k])  (equation 1; here of H_{t-1} too)
+        # H_t = o tanh(W_5 [C_t, M^k])  (equation 1)
         o = torch.tanh(o_x + o_h + o_c + self.conv_om(M))
         H = o * torch.tanh(self.conv_last(torch.cat((C, M), dim=1)))
         return H, C, M
@@ -71,10 +74,11 @@ class GradientHighwayUnit(nn.Module):
         nn.init.uniform_(self.conv_z.weight, -0.001, 0.001)
 
     def forward(self, X: Tensor, Z: Tensor) -> Tensor:
-        # P_t = tanh(W_px X_t + W_pz Z_{t-1}), S_t = sigma(W_sx X_t + W_sz Z_{t-1})
+        # P_t = tanh(W_px X_t + W_pz Z_{t-1})  (equation 2)
+        # S_t = sigma(W_sx X_t + W_sz Z_{t-1})  (equation 2)
         p, s = (self.conv_x(X) + self.conv_z(Z)).chunk(2, dim=1)
         S = torch.sigmoid(s)
-        # Z_t = S_t P_t + (1 - S_t) Z_{t-1}
+        # Z_t = S_t P_t + (1 - S_t) Z_{t-1}  (equation 2)
         return S * torch.tanh(p) + (1 - S) * Z
 
 
@@ -119,9 +123,11 @@ class CausalLSTM(RecurrentForecaster):
         layers, M, Z = state
         after = []
         for k, (cell, (H, C)) in enumerate(zip(self.cells, layers, strict=True)):
+            # H^k, C^k, M^k = CausalLSTM_k(H^{k-1}, H^k_{t-1}, C^k_{t-1}, M^{k-1}), the first of X_t
+            # and M^L_{t-1}, the second of Z_t  (equation 3)
             H, C, M = cell(x, H, C, M)
             after.append((H, C))
             if k == 0:
-                Z = self.highway(H, Z)
+                Z = self.highway(H, Z)  # Z_t = GHU(H^1, Z_{t-1})  (equation 3)
             x = Z if k == 0 else H
         return read_out(self.readout, x), (after, M, Z)

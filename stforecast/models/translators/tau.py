@@ -1,7 +1,7 @@
 """TAU: blocks with temporal attention, learned with the divergence of frame differences.
 
 Tan et al.: Temporal Attention Unit: Towards Efficient Spatiotemporal Predictive Learning,
-CVPR 2023, arXiv:2206.12126.
+CVPR 2023, arXiv:2206.12126. Equation numbers: the paper at CVPR 2023.
 """
 
 import torch
@@ -30,11 +30,11 @@ class TemporalAttention(nn.Module):
         self.excite = nn.Linear(squeezed, dim, bias=False)
 
     def forward(self, H: Tensor) -> Tensor:
-        # SA = Conv_1x1(DW-D-Conv(DW-Conv(H)))
+        # SA = Conv_1x1(DW-D Conv(DW Conv(H)))  (equation 2)
         SA = self.mix(self.large_kernel(H))  # (B, dim, h, w)
-        # DA = FC(AvgPool(H))
+        # DA = FC(AvgPool(H))  (equation 2)
         DA = torch.sigmoid(self.excite(torch.relu(self.squeeze(H.mean((2, 3))))))  # (B, dim)
-        # H' = (SA DA) H, DA being one number for all cells of a channel
+        # H' = (SA DA) H  (equation 2), DA being one number for all cells of a channel
         weighted: Tensor = DA[:, :, None, None] * SA * H
         return weighted
 
@@ -88,6 +88,7 @@ class TAUTranslator(GSTATranslator):
     def losses(self, prediction: Tensor, target: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
         if self.alpha == 0 or target.shape[1] <= 2:
             return {}
+        # The second term of L = sum_i ||Y^_i - Y_i||^2 + alpha L_reg(Y^, Y)  (equation 6)
         divergence = differential_divergence(prediction, target, valid, self.tau)
         return {"divergence": self.alpha * divergence}
 
@@ -97,15 +98,15 @@ def differential_divergence(
 ) -> Tensor:
     """How unlike the changes from frame to frame are: D_KL(softmax(dY^/tau) || softmax(dY/tau)).
 
-    The softmax is over all cells and channels of a difference dY of frames. As published the
-    divergence is the mean over these, and not their sum. Missing cells take no part: a difference
-    counts where both its frames are known. Computed in float32, whose smallest numbers the
-    logarithm needs.
+    The softmax is over all cells and channels of a difference dY of frames. As in the published
+    code the divergence is the mean over these and the frames, where the paper has the sum. Missing
+    cells take no part: a difference counts where both its frames are known. Computed in float32,
+    whose smallest numbers the logarithm needs.
 
     prediction, target: (B, T', C, H, W). valid: the same, or None where all is known.
     """
     with full_precision(prediction):
-        # dY_i = Y_{i+1} - Y_i
+        # dY^_i = Y^_{i+1} - Y^_i, dY_i = Y_{i+1} - Y_i  (equation 3)
         predicted = prediction.float().diff(dim=1).flatten(2) / tau  # (B, T'-1, C H W)
         true = target.float().diff(dim=1).flatten(2) / tau
         known = None
@@ -114,9 +115,9 @@ def differential_divergence(
             lowest = torch.finfo(torch.float32).min
             predicted = predicted.masked_fill(~known, lowest)
             true = true.masked_fill(~known, lowest)
-        # p = exp(dY^ / tau) / sum exp(dY^ / tau), q alike of dY
+        # p = exp(dY^ / tau) / sum exp(dY^ / tau), q alike of dY  (equation 4)
         p, q = predicted.softmax(-1), true.softmax(-1)
-        # D_KL(p || q) = sum p log(p / q)
+        # L_reg = D_KL(p || q) = sum_i p_i log(p_i / q_i)  (equation 5)
         divergence = p * torch.log(p / (q + EPSILON) + EPSILON)
         if known is None:
             return divergence.mean()
