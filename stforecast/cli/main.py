@@ -1,5 +1,6 @@
 """The command `stforecast` and its subcommands, each loaded only when it is called."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -95,4 +96,9 @@ def program() -> None:
 
 def run() -> NoReturn:
     """Entry point of the command `stforecast`."""
-    program.main(prog_name="stforecast")
+    try:
+        program.main(prog_name="stforecast")
+    finally:
+        # all that was imported is let go of without a search for garbage in it, which takes longer
+        # than many a command
+        gc.freeze()
