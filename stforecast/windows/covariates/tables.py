@@ -5,34 +5,33 @@ CSV, NetCDF (Zarr, GRIB), HDF5 as DeepST has its meteorology, and the same from 
 
 import hashlib
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from stforecast.errors import DataError, first_line
+from stforecast.errors import DataError
 from stforecast.grid import Grid
 from stforecast.options import DataOptions
 from stforecast.options.covariates import FileCovariate
 from stforecast.sources import find_files, open_source
 from stforecast.sources.base import Location
-from stforecast.sources.sniff import kind_of
 from stforecast.sources.times import time_coordinate
-from stforecast.timeaxis.slots import read_dates
 from stforecast.windows.covariates.base import Floats, Given
+from stforecast.windows.covariates.column_files import frame_of
+from stforecast.windows.covariates.columns import numbers, read_times, time_column
 from stforecast.windows.covariates.fields import on_grid, spatial
 
 # Fields are held in memory up to this size, and beyond it read when they are asked for.
 _HELD_BYTES: Final = 512 * 2**20
 # Tables that someone holds, by their files and how they are read: training and validation share.
 _IN_USE: "WeakValueDictionary[str, Table]" = WeakValueDictionary()
-_TIME_NAMES: Final = ("time", "valid_time", "datetime", "timestamp", "date", "date_time", "dt")
 
 
 class NotInFileError(DataError):
@@ -112,11 +111,8 @@ def _of_files(
 ) -> Table:
     local = _local(paths)
     files = {str(path): _sha256(path) for path in local if path.is_file()}
-    if len(local) == len(paths) and all(_is_deepst(path) for path in local):
-        frame = pd.concat([_deepst_frame(path, options) for path in local])
-        return _of_frame(frame, options, wanted, where, files)
-    if len(local) == len(paths) and all(kind_of(path) is None for path in local):
-        frame = pd.concat([_csv_frame(path) for path in local])
+    frame = frame_of(local) if len(local) == len(paths) else None
+    if frame is not None:
         return _of_frame(frame, options, wanted, where, files)
     dataset = open_source(paths, DataOptions(), Path())
     return _of_dataset(dataset, options, wanted, grid, where, files)
@@ -138,7 +134,7 @@ def _of_frame(
     frame = frame.rename(columns=str)
     if wanted is not None:
         _check_there(wanted, list(frame.columns), where)
-    time = _time_column(frame, options, where)
+    time = time_column(frame, options, where)
     names = wanted
     if names is None:
         names = tuple(
@@ -148,80 +144,11 @@ def _of_frame(
         )
         if not names:
             raise DataError(f"{where} has no column of numbers; name the columns to take")
-    values = np.stack([_numbers(frame[name], where) for name in names], axis=1)
+    values = np.stack([numbers(frame[name], where) for name in names], axis=1)
     if frame.empty:
         raise DataError(f"{where} has no rows")
-    times, in_utc = _read_times(frame[time], options, where)
+    times, in_utc = read_times(frame[time], options, where)
     return _sorted(where, names, times, in_utc, xr.Variable(("row", "column"), values), files)
-
-
-def _time_column(frame: pd.DataFrame, options: FileCovariate, where: str) -> str:
-    if options.time is not None:
-        if options.time not in frame.columns:
-            raise DataError(
-                f"{where} has no column {options.time!r} of times; it has "
-                + ", ".join(map(repr, frame.columns))
-            )
-        return options.time
-    by_name = {name.strip().lower(): name for name in reversed(frame.columns)}
-    for name in _TIME_NAMES:
-        if name in by_name:
-            return str(by_name[name])
-    raise DataError(
-        f"{where} has no column called time or date; say which holds the times with time: NAME "
-        f"(it has {', '.join(map(repr, frame.columns))})"
-    )
-
-
-def _numbers(column: "pd.Series[Any]", where: str) -> Floats:
-    """(n,) NaN where a value is missing."""
-    if not pd.api.types.is_numeric_dtype(column):
-        text = column.astype("string").str.strip().replace("", pd.NA)
-        numbers = pd.to_numeric(text, errors="coerce")
-        wrong = text[numbers.isna() & text.notna()]
-        if len(wrong):
-            raise DataError(
-                f"column {column.name!r} of {where} holds {str(wrong.iloc[0])!r}, which is no "
-                "number; give numbers (0 and 1 for kinds), and nothing where a value is missing"
-            )
-        column = numbers
-    values = np.asarray(column.to_numpy(np.float64, na_value=np.nan), np.float32)
-    return np.where(np.isfinite(values), values, np.float32(np.nan))
-
-
-def _read_times(
-    column: "pd.Series[Any]", options: FileCovariate, where: str
-) -> tuple[NDArray[Any], bool]:
-    """Stamps (n,), and whether they are in UTC."""
-    name = str(column.name)
-    if pd.api.types.is_datetime64_any_dtype(column):
-        index = pd.DatetimeIndex(column)
-        in_utc = index.tz is not None
-        if in_utc:
-            index = index.tz_convert("UTC").tz_localize(None)
-    else:
-        text = column.astype("string").str.strip()
-        digits = bool(text.str.fullmatch(r"\d{8}|\d{10}|\d{12}").all())
-        if digits and options.time_format is None:
-            return read_dates(list(text), options.slots, where), False
-        in_utc = bool(text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True).any())
-        in_utc = in_utc and bool(text.str.contains(":").any())
-        parsed = pd.to_datetime(
-            text, format=options.time_format or "ISO8601", errors="coerce", utc=in_utc
-        )
-        wrong = text[parsed.isna()]
-        if len(wrong):
-            shown = "nothing" if wrong.isna().iloc[0] else repr(str(wrong.iloc[0]))
-            raise DataError(
-                f"column {name!r} of {where} holds {shown}, which is no time; write times as "
-                "2012-12-31T05, or say how they are written with time_format: '%d.%m.%Y %H:%M'"
-            )
-        index = pd.DatetimeIndex(parsed)
-        if in_utc:
-            index = index.tz_localize(None)
-    if index.hasnans:
-        raise DataError(f"column {name!r} of {where} lacks some times; remove those rows")
-    return np.asarray(index.to_numpy("datetime64[us]")), in_utc
 
 
 def _of_dataset(
@@ -260,21 +187,9 @@ def _of_dataset(
             f"{where} has fields and series; take them apart by columns, as two covariates"
         )
     if all(are_fields):
-        parts = [on_grid(dataset, name, row, grid, where) for name in names]
-        held = sum(4 * part.size for part in parts) <= _HELD_BYTES
-        parts = [part.astype(np.float32) for part in parts]
-        stacked = xr.Variable.concat(parts, "column").transpose(parts[0].dims[0], "column", ...)
-        values = stacked.load() if held else stacked
+        values = _fields(dataset, names, row, grid, where)
     else:
-        for variable in variables:
-            others = [dim for dim in variable.dims if dim != row and variable.sizes[dim] > 1]
-            if others:
-                raise DataError(
-                    f"{variable.name!r} in {where} lies along {', '.join(map(str, others))}, which "
-                    "is neither time nor a grid; take one value of it first"
-                )
-        squeezed = [np.asarray(variable.values, np.float32).ravel() for variable in variables]
-        values = xr.Variable(("row", "column"), np.stack(squeezed, axis=1))
+        values = _series(variables, row, where)
     if row is None:
         return Table(where, names, None, False, values, files)
     stamps = dataset[time]
@@ -283,8 +198,33 @@ def _of_dataset(
         if stamps.dtype.kind == "M":
             times = times.astype("datetime64[us]")
     else:
-        times, in_utc = _read_times(pd.Series(stamps.values, name=str(time)), options, where)
+        times, in_utc = read_times(pd.Series(stamps.values, name=str(time)), options, where)
     return _sorted(where, names, times, in_utc, values, files)
+
+
+def _fields(
+    dataset: xr.Dataset, names: tuple[str, ...], row: Hashable | None, grid: Grid, where: str
+) -> xr.Variable:
+    """Fields (n, K, H, W) on the grid, in memory where they are small."""
+    parts = [on_grid(dataset, name, row, grid, where) for name in names]
+    held = sum(4 * part.size for part in parts) <= _HELD_BYTES
+    parts = [part.astype(np.float32) for part in parts]
+    stacked: xr.Variable = xr.Variable.concat(parts, "column")
+    stacked = stacked.transpose(parts[0].dims[0], "column", ...)
+    return stacked.load() if held else stacked
+
+
+def _series(variables: list[xr.DataArray], row: Hashable | None, where: str) -> xr.Variable:
+    """Values (n, K) of variables along one dimension at most."""
+    for variable in variables:
+        others = [dim for dim in variable.dims if dim != row and variable.sizes[dim] > 1]
+        if others:
+            raise DataError(
+                f"{variable.name!r} in {where} lies along {', '.join(map(str, others))}, which "
+                "is neither time nor a grid; take one value of it first"
+            )
+    squeezed = [np.asarray(variable.values, np.float32).ravel() for variable in variables]
+    return xr.Variable(("row", "column"), np.stack(squeezed, axis=1))
 
 
 def _check_there(names: tuple[str, ...], there: list[str], where: str) -> None:
@@ -312,78 +252,6 @@ def _sorted(
     if not np.array_equal(rows, np.arange(len(times))):
         values = values.isel({values.dims[0]: rows})
     return Table(where, names, times[rows], in_utc, values, files)
-
-
-def _csv_frame(path: Path) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = next((line for line in file if line.strip() and line[0] != "#"), "")
-        separator = max(",;\t", key=first.count)
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            encoding="utf-8-sig",
-            comment="#",
-            skipinitialspace=True,
-            low_memory=False,
-        )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = first_line(error)[:200]
-        raise DataError(f"{path} cannot be read as a table of columns ({reason})") from None
-    if len(frame.columns) < 2:
-        raise DataError(
-            f"{path} has a single column, {frame.columns[0]!r}; give a table with a header, a "
-            "column of times and others of numbers, or a list of holidays as {holidays: {file: …}}"
-        )
-    frame = frame.rename(columns=lambda name: str(name).strip())
-    if separator == ",":
-        return frame
-    return frame.apply(_with_points)
-
-
-def _with_points(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of numbers with decimal commas as numbers."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    text = column.astype("string").str.strip()
-    if not text.dropna().str.fullmatch(r"[+-]?\d+(,\d+)?").all():
-        return column
-    return pd.to_numeric(text.str.replace(",", "."))
-
-
-def _is_deepst(path: Path) -> bool:
-    """HDF5 with the array ``date`` at its root, and not written by NetCDF's library."""
-    if kind_of(path) != "hdf5":
-        return False
-    try:
-        with h5py.File(path, "r") as file:
-            return isinstance(file.get("date"), h5py.Dataset) and "_NCProperties" not in file.attrs
-    except OSError:
-        return False
-
-
-def _deepst_frame(path: Path, options: FileCovariate) -> pd.DataFrame:
-    """Arrays (n,) as columns of their names, arrays (n, k) as ``name_0`` to ``name_k-1``."""
-    columns: dict[str, Any] = {}
-    with h5py.File(path, "r") as file:
-        dates = [_text(date) for date in file["date"][()]]
-        for name, array in file.items():
-            if name == "date" or not isinstance(array, h5py.Dataset):
-                continue
-            if array.ndim not in (1, 2) or array.shape[0] != len(dates):
-                raise DataError(
-                    f"{name!r} in {path} has the shape {array.shape}, which is not one row for "
-                    f"each of its {len(dates)} dates"
-                )
-            if array.ndim == 1:
-                columns[name] = array[()]
-            else:
-                columns |= {f"{name}_{k}": array[:, k] for k in range(array.shape[1])}
-    return pd.DataFrame({"date": dates, **columns})
-
-
-def _text(date: Any) -> str:
-    return date.decode() if isinstance(date, bytes) else str(date)
 
 
 def _sha256(path: Path) -> str:
