@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from stforecast.windows.samples import init_positions, list_samples
     from stforecast.windows.spec import WindowSpec, resolve_windows
     from stforecast.windows.splits import resolve_splits
-    from stforecast.windows.statistics import Statistics, compute_statistics
+    from stforecast.windows.statistics import Statistics
+    from stforecast.windows.training_statistics import compute_statistics
     from stforecast.windows.transform import Transform
 
 _HOME = {
@@ -32,7 +33,7 @@ _HOME = {
     "WindowDataset": "dataset",
     "WindowSpec": "spec",
     "calendar_covariates": "covariates",
-    "compute_statistics": "statistics",
+    "compute_statistics": "training_statistics",
     "covariates_at": "dataset",
     "init_positions": "samples",
     "resolve_splits": "splits",

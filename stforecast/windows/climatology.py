@@ -25,10 +25,10 @@ from stforecast.errors import ConfigError, DataError, RunError
 from stforecast.files import written_whole
 from stforecast.timeaxis import TimeAxis
 from stforecast.windows.days import usable_times
+from stforecast.windows.frame_blocks import FrameSource, SampleStore, block_length, blocks
 from stforecast.windows.functions import apply
 from stforecast.windows.parts import Splits
 from stforecast.windows.spec import Function, WindowSpec
-from stforecast.windows.statistics import FrameSource, SampleStore, block_length, blocks
 
 HALF_WIDTH = 30  # days before and after a date that count as its season
 _DAY = 86_400

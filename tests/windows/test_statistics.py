@@ -5,12 +5,19 @@ import json
 import numpy as np
 import pytest
 
-import stforecast.windows.statistics as statistics_module
 from stforecast.errors import DataError, RunError
 from stforecast.store import TensorStore
-from stforecast.windows import Frames, Statistics, WindowSpec, compute_statistics, init_positions
+from stforecast.windows import (
+    Frames,
+    Statistics,
+    WindowSpec,
+    compute_statistics,
+    frame_blocks,
+    init_positions,
+    training_statistics,
+)
 from stforecast.windows.parts import Splits
-from stforecast.windows.statistics import reference_frame
+from stforecast.windows.training_statistics import reference_frame
 from tests.helpers import make_store
 
 SPEC = WindowSpec(3, 2)
@@ -25,7 +32,7 @@ def holed_store(**options: object) -> TensorStore:
 @pytest.fixture(params=["one block", "many blocks"])
 def _blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "many blocks":
-        monkeypatch.setattr(statistics_module, "BLOCK_BYTES", 4 * 2 * 4 * 5 * 7)
+        monkeypatch.setattr(frame_blocks, "BLOCK_BYTES", 4 * 2 * 4 * 5 * 7)
 
 
 @pytest.mark.usefixtures("_blocks")
@@ -102,7 +109,7 @@ def test_departure_scale_of_many_windows_is_taken_from_some(
     store = make_store(400, 1, 6, 8)
     spec = WindowSpec(3, 2, "last_frame")
     whole = compute_statistics(store, spec, Splits((0, 400))).departure_scale
-    monkeypatch.setattr(statistics_module, "DEPARTURE_SAMPLES", 50)
+    monkeypatch.setattr(training_statistics, "DEPARTURE_SAMPLES", 50)
     some = compute_statistics(store, spec, Splits((0, 400))).departure_scale
     assert some != whole
     np.testing.assert_allclose(some, whole, rtol=0.05)
@@ -176,6 +183,6 @@ def test_no_more_than_a_block_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -
         return read(start, stop, sequence)
 
     monkeypatch.setattr(store, "read", reading)
-    monkeypatch.setattr(statistics_module, "BLOCK_BYTES", 4 * 4 * 5 * 10)
+    monkeypatch.setattr(frame_blocks, "BLOCK_BYTES", 4 * 4 * 5 * 10)
     compute_statistics(store, WindowSpec(3, 2, "last_frame"), Splits((0, 200)))
     assert max(lengths) == 10

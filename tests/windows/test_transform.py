@@ -12,7 +12,7 @@ from stforecast.models import Covariates
 from stforecast.windows import Statistics, Transform, WindowSpec, compute_statistics
 from stforecast.windows.dataset import Batch
 from stforecast.windows.parts import Splits
-from stforecast.windows.statistics import reference_frame
+from stforecast.windows.training_statistics import reference_frame
 from tests.helpers import make_store
 
 DEPARTURES = ["none", "last_frame", "history_mean"]
