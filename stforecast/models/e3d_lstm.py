@@ -3,6 +3,7 @@
 Wang, Jiang, Yang, Li, Long, Fei-Fei: Eidetic 3D LSTM: A Model for Video Prediction and Beyond,
 ICLR 2019, https://openreview.net/forum?id=B1lKS2AqtX, section 3. As in the authors' code, the
 convolutions have no biases but forget gates one of 1, and the output gate's sum goes through tanh.
+Equation numbers: the paper at ICLR 2019.
 """
 
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ class WindowNorm(nn.Module):
 
 
 def attend(query: Tensor, past: Tensor, training: bool) -> Tensor:
-    """softmax(Q C^T) C: (B, Q, hidden) and (B, K, hidden) -> (B, Q, hidden)."""
+    """softmax(R C^T) C  (equation 1): (B, Q, hidden) and (B, K, hidden) -> (B, Q, hidden)."""
     if training:  # by a kernel that never holds the matrix of Q x K, nor keeps it for the gradient
         query, past = query.unsqueeze(1), past.unsqueeze(1)  # one head
         return functional.scaled_dot_product_attention(query, past, past, scale=1.0).squeeze(1)
@@ -96,10 +97,10 @@ class EideticLSTMCell(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.periodic_x = periodic_x
-        gates = 7 if global_memory else 6  # i, g, r, o, i', g' and f'
+        gates = 7 if global_memory else 6  # I, G, R, O, I', G' and F'
         self.conv_x = WindowConv(c_in, gates * hidden, kernel, periodic_x)
-        self.conv_h = WindowConv(hidden, 4 * hidden, kernel, periodic_x)  # of i, g, r, o
-        self.conv_m = (  # of i', g', f'
+        self.conv_h = WindowConv(hidden, 4 * hidden, kernel, periodic_x)  # W_h of I, G, R, O
+        self.conv_m = (  # W_m of I', G', F'
             WindowConv(hidden, 3 * hidden, kernel, periodic_x) if global_memory else None
         )
         self.conv_oc = WindowConv(hidden, hidden, kernel, periodic_x)  # W_co
@@ -113,27 +114,30 @@ class EideticLSTMCell(nn.Module):
         i_x, g_x, r_x, o_x, i_x_, g_x_, *f_x_ = self.conv_x(X).split(self.hidden, dim=1)
         i_h, g_h, r_h, o_h = self.conv_h(H).chunk(4, dim=1)
 
-        # r = sigma and i = sigma of sums over X_t and H_{t-1}, g = tanh of one
-        # C_t = i g + LayerNorm(C_{t-1} + RECALL(r, C_1..t-1))
+        # R_t = sigma(W_xr X_t + W_hr H_{t-1}), I_t alike, G_t with tanh  (equation 1)
+        # C_t = I_t G_t + LayerNorm(C_{t-1} + RECALL(R_t, C_{1:t-1}))  (equation 1)
         recalled = self.recall(torch.sigmoid(r_x + r_h), history)
         C = self.norm(C + recalled) + torch.sigmoid(i_x + i_h) * torch.tanh(g_x + g_h)
-        # i', g', f' alike, of X_t and M^{k-1}
-        # M^k = i' g' + f' M^{k-1}
+        # I' = sigma(W'_xi X_t + W_mi M^{k-1}), F' alike, G' with tanh  (equation 2)
+        # M^k = I' G' + F' M^{k-1}  (equation 2)
         if self.conv_m is None:  # M^{k-1} is 0
             M = torch.sigmoid(i_x_) * torch.tanh(g_x_)
         else:
             i_m, g_m, f_m = self.conv_m(M).chunk(3, dim=1)
             added = torch.sigmoid(i_x_ + i_m) * torch.tanh(g_x_ + g_m)
             M = added + torch.sigmoid(f_x_[0] + f_m + 1) * M
-        # o = sigma(tanh(W_xo X_t + W_ho H_{t-1} + W_co C_t + W_mo M^k))
-        # H_t = o tanh(W_1x1x1 [C_t, M^k])
+        # O_t = sigma(W_xo X_t + W_ho H_{t-1} + W_co C_t + W_mo M^k)  (equation 2; tanh within)
+        # H_t = O_t tanh(W_1x1x1 [C_t, M^k])  (equation 2)
         o = torch.sigmoid(torch.tanh(o_x + o_h + self.conv_oc(C) + self.conv_om(M)))
         CM = torch.cat((C, M.expand_as(C)), dim=1)  # (B, 2 hidden, 2, h, w)
         H = o * torch.tanh(functional.conv3d(CM, self.conv_last.weight[:, :, None]))
         return H, C, M
 
     def recall(self, R: Tensor, history: Tensor) -> Tensor:
-        """RECALL(R, C) = softmax(R C^T) C: (B, hidden, 1, h, w) -> (B, hidden, 2, h, w)."""
+        """RECALL(R, C) = softmax(R C^T) C  (equation 1).
+
+        (B, hidden, 1, h, w) -> (B, hidden, 2, h, w).
+        """
         h, w = R.shape[-2:]
         query = records(R.expand(-1, -1, WINDOW, -1, -1), self.periodic_x)
         found = attend(query, history, self.training)
@@ -178,7 +182,7 @@ class E3DLSTM(RecurrentForecaster):
     hidden: channels of each layer. patch_size: cells of a frame's edge that become channels.
     filter_size: kernel of the convolutions in space, odd.
     global_memory: M goes on from layer to layer, as in the paper, with its weights W_m and the
-        gate f'; layers must then be of one width. The public codes compute each layer's M and
+        gate F'; layers must then be of one width. The public codes compute each layer's M and
         hand on the M that they were given, which is 0 for ever, so that these weights never
         matter: so it is by default, without them.
 
@@ -190,7 +194,7 @@ class E3DLSTM(RecurrentForecaster):
     no gradient.
     """
 
-    loss = "mse+mae"
+    loss = "mse+mae"  # the means for ||X - X^||_F^2 + ||X - X^||_1  (equation 3)
     fixed_grid = True
 
     def __init__(
