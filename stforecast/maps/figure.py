@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.errors import DataError, MapError, StForecastWarning
 from stforecast.maps.choice import LeadTime, choose_init, choose_leads, choose_variables
-from stforecast.maps.composition import Composition, MapFigure, Panels
+from stforecast.maps.composition import Composition, MapFigure
 from stforecast.maps.labels import Times
 from stforecast.maps.overlay import read_overlay
+from stforecast.maps.panels import Panels
 from stforecast.maps.placement import place
 from stforecast.product.conform import conform
 from stforecast.product.observed import Observed

@@ -8,9 +8,10 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.maps.choice import choose_leads
-from stforecast.maps.composition import Composition, MapFigure, Panels
+from stforecast.maps.composition import Composition, MapFigure
 from stforecast.maps.labels import Times
 from stforecast.maps.overlay import read_overlay
+from stforecast.maps.panels import Panels
 from stforecast.maps.placement import place
 from stforecast.product.conform import conform
 from stforecast.product.place import grid_of

@@ -11,9 +11,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from stforecast.errors import MapError
+from stforecast.maps.cells import MISSING
 from stforecast.maps.choice import LeadTime
 from stforecast.maps.colours import Scale, colour_map, error_scale, field_scale
-from stforecast.maps.composition import MISSING, MapFigure
+from stforecast.maps.composition import MapFigure
 from stforecast.maps.labels import unit_text, variable_title
 from stforecast.maps.sequences import Clips, Fields, find_clips, pictures
 from stforecast.product.conform import conform
