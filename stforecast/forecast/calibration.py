@@ -26,7 +26,7 @@ from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
 from stforecast.windows.frames import Frames
 
-_NAMES: Final = ("edges", "scale", "group", "ends", "factor", "minimum", "maximum")
+_NAMES: Final = ("edges", "scale", "group", "ends", "factor", "level", "told", "minimum", "maximum")
 # Bytes of forecasts whose errors are taken, and fewest and most initial times: forecasts that
 # overlap tell little more than those that do not.
 _BYTES = 512 * 2**20

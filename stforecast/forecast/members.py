@@ -130,7 +130,11 @@ class Members:
         if sequences is not None:
             mean = np.moveaxis(mean, 2, 1)
         if self._spread:
-            factors = tables.factors(mean)
+            count = members.shape[2]
+            variance = members.var(axis=2, ddof=1) * ((count + 1) / count)
+            if sequences is not None:
+                variance = np.moveaxis(variance, 2, 1)
+            factors = tables.factors(mean, variance)
             centre = mean
             if sequences is not None:
                 factors, centre = (np.moveaxis(item, 1, 2) for item in (factors, centre))

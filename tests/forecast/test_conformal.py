@@ -135,10 +135,48 @@ def test_spread_becomes_that_of_the_errors() -> None:
     tables = make_tables(values.mean(axis=2), truth, variance)
     values, truth = drawn(3)
     mean = values.mean(axis=2)
-    wide = mean[:, :, None] + tables.factors(mean)[:, :, None] * (values - mean[:, :, None])
+    variance = values.var(axis=2, ddof=1) * (members + 1) / members
+    factors = tables.factors(mean, variance)[:, :, None]
+    wide = mean[:, :, None] + factors * (values - mean[:, :, None])
     variance = wide.var(axis=2, ddof=1) * (members + 1) / members
     assert np.sqrt(variance.mean() / np.square(truth - mean).mean()) == pytest.approx(1, abs=0.05)
     np.testing.assert_allclose(wide.mean(axis=2), mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("informs", [True, False])
+def test_spread_that_tells_nothing_of_the_error_is_not_believed(informs: bool) -> None:
+    """Members twice as far apart as usual: of a time twice as hard to forecast, or of any."""
+    random = np.random.default_rng(0)
+
+    def fields(size: Floats) -> tuple[Floats, Floats, Floats]:
+        shape = (size.size, 1, 1, 4, 5)
+        at = size[:, None, None, None, None]
+        mean = random.normal(size=shape).astype(np.float32)
+        error = random.normal(size=shape) * (at if informs else 1)
+        variance = np.broadcast_to((0.5 * at) ** 2, shape).astype(np.float32)
+        return mean, (mean + error).astype(np.float32), variance
+
+    tables = make_tables(*fields(np.exp(random.normal(size=200)).astype(np.float32)))
+    assert tables.told[0, 0] == pytest.approx(1 if informs else 0, abs=0.1)
+    for size in (0.5, 1.0, 4.0):
+        mean, truth, variance = fields(np.full(50, size, np.float32))
+        drawn = (tables.factors(mean, variance) ** 2 * variance).mean()
+        assert np.sqrt(drawn / np.square(truth - mean).mean()) == pytest.approx(1, abs=0.15)
+
+
+def test_of_few_stretches_of_time_spread_is_believed_only_where_it_tells_much() -> None:
+    random = np.random.default_rng(0)
+    size = np.exp(random.normal(size=100)).astype(np.float32)
+    shape = (100, 1, 1, 4, 5)
+    mean = np.zeros(shape, np.float32)
+    apart = np.broadcast_to(size[:, None, None, None, None] ** 2, shape)
+    half = np.exp(0.5 * np.log(apart) + random.normal(size=(100, 1, 1, 1, 1)))
+    truth = (np.sqrt(half) * random.normal(size=shape)).astype(np.float32)
+    many, few = (make_tables(mean, truth, apart, stretches=count).told for count in (100, 2))
+    assert many[0, 0] == pytest.approx(0.5, abs=0.15)
+    assert few[0, 0] < 0.7 * many[0, 0]
+    shown = (np.sqrt(apart) * random.normal(size=shape)).astype(np.float32)
+    assert make_tables(mean, shown, apart, stretches=2).told[0, 0] > 0.8
 
 
 def test_shorter_forecasts_take_the_first_lead_times() -> None:
