@@ -96,8 +96,6 @@ def ingest(
     chosen = data_options("ingest", {**options, "files": _paths(files)})
     if append and overwrite:
         raise ConfigError("ingest: append and overwrite exclude each other")
-    if append and scheduler is not None:
-        raise ConfigError("ingest: append and scheduler exclude each other; this process adds")
     with cluster.running(scheduler):
         if append:
             return _append(chosen.files, store, chosen, dry_run=dry_run)

@@ -81,8 +81,6 @@ def command(
     """
     if append and overwrite:
         raise click.UsageError("--append and --overwrite exclude each other")
-    if append and scheduler is not None:
-        raise click.UsageError("--append and --scheduler exclude each other: this process adds")
     if append and files and output is None and config is None and not Path(DEFAULT_FILE).exists():
         raise ConfigError(
             f"there is no {DEFAULT_FILE} here that says which store to add to; name it with "
@@ -101,7 +99,7 @@ def command(
     from stforecast.ingest import ingest
     from stforecast.ingest.append import append as add
 
-    workers = ClusterOptions() if dry_run or append else study.experiment.cluster
+    workers = ClusterOptions() if dry_run else study.experiment.cluster
     with (
         working(session, workers, None if dry_run else scheduler),
         progress_bar(session, "reading") as progress,

@@ -1,6 +1,6 @@
 """Files that are added to a store: held against it, read, and written into it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -8,28 +8,29 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast._version import __version__
 from stforecast.errors import DataError, StForecastError
 from stforecast.ingest.assemble import times_text
+from stforecast.ingest.changes import Changes
 from stforecast.ingest.findings import Findings, listing, runs
 from stforecast.ingest.fits import check_fits, order_of_channels
 from stforecast.ingest.growth import Growth, grow
-from stforecast.ingest.joining import JoinedRows, JoinedValues, join_coordinates
+from stforecast.ingest.joining import join_coordinates
 from stforecast.ingest.known import all_sources
 from stforecast.ingest.pipeline import Prepared, Progress, prepare
 from stforecast.ingest.static import without_known_fields
 from stforecast.ingest.survey import cells
-from stforecast.ingest.tally import counted, counts_of, history_of, merge_history
+from stforecast.ingest.tally import counted, history_of, merge_history
 from stforecast.ingest.transform.recipe import is_resampled, recipe_of
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
-from stforecast.store.append import grown, shard_steps
+from stforecast.store.append import grown
+from stforecast.store.block import BlockDone
 from stforecast.store.counts import Counts
-from stforecast.store.reading import PIECE, Block, pieces
+from stforecast.store.reading import Block, pieces
 from stforecast.timeaxis import stamp_text
 
 # Times with other values that are named.
@@ -68,29 +69,35 @@ class Addition:
 
     def read(self, progress: Progress | None = None) -> Findings:
         """Read and compare everything, write nothing; the findings as they would be."""
-        values = self._values()
         told = _Told(self, progress)
-        self._compare(values, told)
-        for block in told.expect(self._changed(values)):
-            for piece in pieces(JoinedRows(values, block.start, block.stop)):
+        changes = self._changes(told)
+        values = changes.values()
+        for block in told.expect(changes.blocks):
+            counts = Counts.of_none(self.store.shape[1:])
+            valid = []
+            for piece in pieces(values[block.start : block.stop]):
+                valid.append(counts.add(piece)[1])
                 told.add(len(piece))
-        return self._findings(values)
+            changes.add(BlockDone(block, np.concatenate(valid), counts, {}))
+        return self._findings(changes, changes.counts())
 
     def write(
-        self, sources: Callable[[], list[dict[str, Any]]], progress: Progress | None = None
+        self,
+        sources: Callable[[], list[dict[str, Any]]],
+        progress: Progress | None = None,
+        made_of: Any = None,
     ) -> Findings:
         """Let the store grow; `sources` is asked for the files when all is read.
 
+        `made_of` is what a later try must be made of to go on from this one, if it is cut off.
         DataError, naming the times, when the files hold other values for times of the store. The
         store is then as it was, and so it is when `sources` or the system refuses.
         """
-        values = self._values()
         told = _Told(self, progress)
-        self._compare(values, told)
+        changes = self._changes(told)
         before = self.store.meta.sources
-        changed = self._changed(values)
-        if not changed and all_sources(before, sources()) == before:
-            return self._findings(values)
+        if not changes.blocks and all_sources(before, sources()) == before:
+            return self._findings(changes, changes.counts())
         meta = self.store.meta.model_copy(
             update={
                 "time_anchor": self.growth.axis.step.anchor,
@@ -99,16 +106,17 @@ class Addition:
                 "stforecast_version": __version__,
             }
         )
-        late = np.flatnonzero(values.filled.any(axis=1))
+        late = np.flatnonzero(changes.filled.any(axis=1))
         coords = join_coordinates(self.store, self.files.dataset, self.growth, late)
         coords = coords.assign_attrs({names.META_ATTRIBUTE: meta.to_json()})
-        kept = {number for number, block in enumerate(self._shards) if block not in changed}
-        with grown(self.store, coords, kept) as growing:
-            for block in told.expect(changed):
-                growing.write(JoinedRows(values, block.start, block.stop), block)
-                told.add(block.frames)
-            findings = self._findings(values)
-            counts = self._counts(values)
+        limit = self.options.storage.memory_limit
+        with grown(self.store, coords, changes.blocks, made_of=made_of) as growing:
+            told.expect(changes.blocks)
+            for done in growing.write(changes.values(), limit):
+                changes.add(done)
+                told.add(done.block.frames)
+            counts = changes.counts()
+            findings = self._findings(changes, counts)
             meta.findings = findings.findings()
             meta.history = history_of(findings)
             meta.counts = counted(counts)
@@ -118,7 +126,7 @@ class Addition:
             if self.growth.moves:
                 # who has it open must know that its times are elsewhere now
                 meta.created = now.isoformat(timespec="microseconds")
-            growing.finish(meta, values.valid_cells, counts.missing)
+            growing.finish(meta, changes.valid_cells, counts.missing)
         return findings
 
     @cached_property
@@ -131,26 +139,21 @@ class Addition:
         """How many steps both have."""
         return int(self.growth.shared.sum())
 
-    @cached_property
-    def _shards(self) -> list[Block]:
-        size, steps = self.growth.axis.size, shard_steps(self.store)
-        return [Block(start, min(start + steps, size)) for start in range(0, size, steps)]
-
-    def _changed(self, values: JoinedValues) -> list[Block]:
-        """The shards of the grown record that are not the store's, each as a block.
-
-        Which ones is known when all times that both have are compared.
-        """
-        return [
-            block
-            for block in self._shards
-            if self.growth.changes(block.start, block.stop)
-            or values.filled[block.start : block.stop].any()
-        ]
-
-    def _values(self) -> JoinedValues:
+    def _changes(self, told: "_Told") -> Changes:
+        """Compare what both have; DataError, naming the times, where their values differ."""
         order = order_of_channels(self.store.meta, self.files_meta)
-        return JoinedValues(self.store, self.files.dataset, self.growth, order)
+        changes = Changes(self.store, self.files.dataset, self.growth, order, told.add)
+        if changes.differing.size:
+            stamps = self.growth.axis.times_at(changes.differing[:_NAMED])
+            texts = [stamp_text(stamp) for stamp in stamps]
+            if changes.differing.size > len(texts):
+                texts.append(f"{changes.differing.size - len(texts)} more")
+            raise DataError(
+                f"the files hold other values than the store {self.store.path} for "
+                f"{listed(texts)}; nothing was changed: leave these times out, or make the store "
+                "anew with --overwrite"
+            )
+        return changes
 
     def _channels(self) -> list[ChannelMeta]:
         """The channels of the store, with those of their attributes that the files agree on."""
@@ -160,42 +163,14 @@ class Addition:
             for channel in self.store.meta.channels
         ]
 
-    def _compare(self, values: JoinedValues, told: "_Told") -> None:
-        """DataError, naming the times, if the files hold other values of times of the store."""
-        frame = 4 * int(np.prod(values.shape[1:]))
-        step = max(1, PIECE // frame)
-        shared = np.flatnonzero(self.growth.shared)
-        found: list[NDArray[np.int64]] = []
-        if shared.size:
-            for start in range(int(shared[0]), int(shared[-1]) + 1, step):
-                stop = min(start + step, int(shared[-1]) + 1)
-                found.append(values.differing(start, stop))
-                told.add(int(self.growth.shared[start:stop].sum()))
-        differing = np.concatenate(found) if found else np.empty(0, np.int64)
-        if differing.size:
-            stamps = self.growth.axis.times_at(differing[:_NAMED])
-            texts = [stamp_text(stamp) for stamp in stamps]
-            if differing.size > len(texts):
-                texts.append(f"{differing.size - len(texts)} more")
-            raise DataError(
-                f"the files hold other values than the store {self.store.path} for "
-                f"{listed(texts)}; nothing was changed: leave these times out, or make the store "
-                "anew with --overwrite"
-            )
-
-    def _counts(self, values: JoinedValues) -> Counts:
-        counts = counts_of(self.store)
-        counts.merge(values.counts)
-        return counts
-
-    def _findings(self, values: JoinedValues) -> Findings:
+    def _findings(self, changes: Changes, counts: Counts) -> Findings:
         growth = self.growth
         found = merge_history(self.store.meta, growth.axis, self.files.findings)
         found.absent = runs(growth.axis, np.flatnonzero(~growth.present))
-        found.cells = cells(self.store.channels, self._counts(values))
+        found.cells = cells(self.store.channels, counts)
         positions = np.arange(growth.axis.size)
         inside = (positions >= growth.old.at) & (positions < growth.old.stop)
-        late = values.filled.any(axis=1)
+        late = changes.filled.any(axis=1)
         parts = {
             "added": growth.added & ~inside,
             "filled": growth.added & inside,
@@ -218,7 +193,7 @@ class _Told:
         self._total = addition.compared
         self._progress = progress
 
-    def expect(self, blocks: list[Block]) -> list[Block]:
+    def expect(self, blocks: Sequence[Block]) -> Sequence[Block]:
         """The blocks that are still to come, which count from now on."""
         self._total += sum(block.frames for block in blocks)
         return blocks

@@ -11,7 +11,7 @@ from stforecast.folders import clear_leftovers, reason
 from stforecast.ingest.addition import Addition, MisfitError
 from stforecast.ingest.findings import Findings
 from stforecast.ingest.known import described, options_for, unknown_files
-from stforecast.ingest.pipeline import Progress, ingest
+from stforecast.ingest.pipeline import Progress, ingest, made_of
 from stforecast.ingest.provenance import look_at, naming_files
 from stforecast.ingest.tally import findings_of
 from stforecast.locking import locked
@@ -64,8 +64,6 @@ def append(
             held.enter_context(locked(path, patience=PATIENCE))
         except OSError as error:
             raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
-        if path.exists():  # also where it turns out that nothing is new
-            clear_leftovers(Path(os.path.realpath(path)))
         return _append(files, path, options, Path(base), progress, dry_run=False)
 
 
@@ -95,6 +93,8 @@ def _append(
     given = find_files(list(files), base)
     fresh = unknown_files(given, own.meta, options)
     if not fresh:
+        if isinstance(path, Path) and not dry_run:
+            clear_leftovers(Path(os.path.realpath(path)))
         return findings_of(own)
     try:
         return _add(own, fresh, options, base, progress, dry_run=dry_run)
@@ -121,4 +121,5 @@ def _add(
         if dry_run:
             return addition.read(progress)
         with described(seen, options) as sources:
-            return addition.write(sources, progress)
+            parts = made_of(seen, options) if seen else None
+            return addition.write(sources, progress, parts)

@@ -191,11 +191,11 @@ def ingest(
                 progress=progress,
                 provenance=provenance,
                 storage=options.storage,
-                made_of=_made_of(seen, options) if seen else None,
+                made_of=made_of(seen, options) if seen else None,
             )
 
 
-def _made_of(seen: Sequence[SeenFile], options: DataOptions) -> Any:
+def made_of(seen: Sequence[SeenFile], options: DataOptions) -> Any:
     """What the values of a store depend on: files by size and time, and options."""
     files = [
         [

@@ -55,7 +55,7 @@ def do_blocks(
     if client is not None:
         cluster.require_shared(client, folder)
         # a worker takes of the graph what is its block's
-        tasks = ((_alone(part_of(values, [block])), str(folder), block) for block in blocks)
+        tasks = ((alone(part_of(values, [block])), str(folder), block) for block in blocks)
         yield from cluster.spread(write_block, tasks, ordered=False)
         return
     threads = max(1, min(room // (_COPIES * piece), _processors(), len(blocks)))
@@ -77,7 +77,7 @@ def part_of(values: Values, blocks: Sequence[Block]) -> Values:
     return part
 
 
-def _alone(values: Values) -> Values:
+def alone(values: Values) -> Values:
     """The same values with as much of their dask graph as they are made of."""
     if not isinstance(values, da.Array):
         return values

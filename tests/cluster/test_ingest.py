@@ -11,6 +11,7 @@ import xarray as xr
 
 from stforecast import cluster
 from stforecast.ingest import ingest
+from stforecast.ingest.append import append
 from stforecast.options import DataOptions, StorageOptions
 from stforecast.store import TensorStore
 
@@ -81,5 +82,53 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
                 os.kill(killed[0], signal.SIGKILL)
 
         ingest(files, tmp_path / "spread.zarr", OPTIONS, progress=kill)
+    assert killed
+    assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")
+
+
+def test_a_store_grows_as_in_one_process(
+    files: list[str], tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first time, over times that it has, and at the end."""
+    monkeypatch.chdir(tmp_path)
+    spread, sent = cluster.spread, []
+
+    def noted(work: Any, blocks: Any, **how: Any) -> Any:
+        if cluster.current_client() is not None:
+            sent.append(work.__name__)
+        return spread(work, blocks, **how)
+
+    monkeypatch.setattr(cluster, "spread", noted)
+    for store, where in (("alone.zarr", None), ("spread.zarr", scheduler)):
+        ingest(files[4:8], store, OPTIONS)
+        with cluster.running(where):
+            for part in (files[:8], files[6:12], files[10:]):
+                append(part, store)
+    assert sent.count("write_block") == 3
+    assert sent.count("_compared") == 3
+    ingest(files, "one.zarr", OPTIONS)
+    here = contents(tmp_path / "one.zarr")
+    assert contents(tmp_path / "alone.zarr") == here
+    assert contents(tmp_path / "spread.zarr") == here
+    counts = [TensorStore.open(f"{name}.zarr").meta.counts for name in ("one", "alone", "spread")]
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_a_worker_that_is_killed_in_an_append(
+    files: list[str], tmp_path: Path, scheduler: str
+) -> None:
+    ingest(files, tmp_path / "alone.zarr", OPTIONS)
+    ingest(files[:3], tmp_path / "spread.zarr", OPTIONS)
+    killed = []
+    with cluster.running(scheduler) as client:
+        assert client is not None
+        processes: Any = client.run(os.getpid)
+
+        def kill(done: int, of: int) -> None:
+            if done >= of // 4 and not killed:
+                killed.append(max(processes.values()))
+                os.kill(killed[0], signal.SIGKILL)
+
+        append(files[3:], tmp_path / "spread.zarr", progress=kill)
     assert killed
     assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")

@@ -48,6 +48,12 @@ class Growth:
         found: dict[str, str] = self.material.forks.run("shards", store=str(store)).result
         return found
 
+    def written(self, store: Path) -> dict[str, int]:
+        """The whole shards in what an append left beside the store that are not the store's."""
+        found: dict[str, int] = self.material.forks.run("whole_shards", store=str(store)).result
+        own = {file.stat().st_ino for file in (store / "data" / "c").rglob("*") if file.is_file()}
+        return {key: inode for key, inode in found.items() if inode not in own}
+
     def assert_finished(self, outcome: Outcome, store: Path) -> None:
         assert outcome.error is None, outcome.error
         assert outcome.status == 0
@@ -71,7 +77,7 @@ def growth(material: Material) -> Growth:
 
 def kill_again_and_again(growth: Growth, seed: int, kills: int) -> None:
     """Kill appends at random moments; after each, look at what is there and do it again."""
-    killed, found = 0, {"before": 0, "after": 0}
+    killed, reused, found = 0, 0, {"before": 0, "after": 0}
     for number, moment in enumerate(moments(seed, 3 * kills, growth.undisturbed)):
         print(f"seed {seed}, try {number}: {moment}")
         store = growth.place(str(number))
@@ -79,11 +85,14 @@ def kill_again_and_again(growth: Growth, seed: int, kills: int) -> None:
         if outcome.died:
             killed += 1
             found[growth.assert_before_or_after(store)] += 1
+            left = growth.written(store)
             outcome = growth.append(store)
+            growth.assert_finished(outcome, store)
+            reused += sum((store / key).stat().st_ino == inode for key, inode in left.items())
         growth.assert_finished(outcome, store)
         if killed == kills:
             break
-    print(f"{killed} kills of appends, then there was {found}")
+    print(f"{killed} kills of appends, then there was {found}; {reused} finished shards were kept")
     assert killed == kills
     assert found["before"] > 0
 
@@ -95,6 +104,21 @@ def test_some_kills(growth: Growth) -> None:
 @pytest.mark.slow
 def test_many_kills(growth: Growth) -> None:
     kill_again_and_again(growth, SEED + 1, 50)
+
+
+def test_killed_twice_and_then_done(growth: Growth) -> None:
+    """What the first had done, the second goes on with, and the third."""
+    store, kept = growth.place("twice"), 0
+    for share in (0.6, 0.75):
+        left = growth.written(store)
+        at = int(growth.undisturbed.events * share)
+        assert growth.append(store, {"kind": "kill", "at": at}).died
+        assert growth.assert_before_or_after(store) == "before"
+        kept += sum(growth.written(store).get(key) == inode for key, inode in left.items())
+    left = growth.written(store)
+    growth.assert_finished(growth.append(store), store)
+    kept += sum((store / key).stat().st_ino == inode for key, inode in left.items())
+    assert kept > 0
 
 
 def test_who_opened_it_before_reads_on(growth: Growth) -> None:
