@@ -1,5 +1,6 @@
 """`stforecast import-weights`: a public checkpoint becomes a run."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def command(
         notify=session.note,
     )
     click.echo(f"Run: {folder}")
-    run = study.run_flags if output is None else f" {output}"
+    run = study.run_flags if output is None else f" {shlex.quote(output)}"
     session.say(f"Next: stforecast forecast{run} --horizon {card.windows['horizon']}")
 
 

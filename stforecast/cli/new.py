@@ -1,10 +1,12 @@
 """`stforecast new`: an experiment file filled from the data."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stforecast.cli.file_names import as_patterns, relative_to
 from stforecast.cli.options import TakesFiles, files_option, talk_options
 from stforecast.cli.session import Session
 from stforecast.config import (
@@ -60,11 +62,12 @@ def command(
 ) -> None:
     """Write an experiment file filled from data files.
 
-    It is NAME.yaml, with a comment on every choice. Variables with their units, grid, time step and
-    calendar come from the files; periods of training, validation and test, and windows that suit
-    the step, are suggested. The file is yours to change.
+    It is NAME.yaml here, or in a folder that NAME begins with (studies/rain, ../rain), and has a
+    comment on every choice. Variables with their units, grid, time step and calendar come from the
+    files; periods of training, validation and test, and windows that suit the step, are suggested.
+    The file is yours to change.
     """
-    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    path = _file_of(name)
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists; choose another name, or replace it with --overwrite")
     foreign = [text for text in overrides if not text.startswith("data.")]
@@ -76,7 +79,7 @@ def command(
     tree = {"name": safe_name(path.stem), "data": {**known, "files": given}}
     experiment = experiment_of(tree, overrides, str(path))
     record = _look(given, experiment.data)
-    from stforecast.cli.template import as_patterns, experiment_text, relative_to
+    from stforecast.cli.template import experiment_text
     from stforecast.files import written_whole
 
     options = experiment.data
@@ -88,7 +91,17 @@ def command(
     with written_whole(path, "the experiment file") as beside:
         beside.write_text(text, encoding="utf-8")
     click.echo(f"Experiment file: {path}")
-    session.say(f"Next: stforecast ingest -c {path}")
+    session.say(f"Next: stforecast ingest -c {shlex.quote(str(path))}")
+
+
+def _file_of(name: str) -> Path:
+    """The experiment file of a name, in the folder that the name begins with, if it does."""
+    bare = name.removesuffix(".yaml").removesuffix(".yml")
+    folder, _, last = bare.rpartition("/")
+    if not last.strip(". "):
+        example = f"{folder}/rain" if folder else "rain"
+        raise ConfigError(f"{name!r} names no file; give the experiment a name, such as {example}")
+    return Path(name if name != bare else f"{name}.yaml")
 
 
 def _known_of_channels(files: list[str], preset: str) -> dict[str, Any]:

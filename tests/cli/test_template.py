@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stforecast.cli.suggest import Record, suggest_windows
-from stforecast.cli.template import as_patterns, experiment_text, relative_to
+from stforecast.cli.template import experiment_text
 from stforecast.config import Experiment, experiment_of, experiment_preset
 from stforecast.config.text import parse_value, parse_yaml, yaml_scalar
 from stforecast.ingest.transform.periods import check_step
@@ -158,18 +158,3 @@ def test_longer_steps_that_are_suggested_suit_the_record(kind):
 def test_scalars_read_back_as_themselves(value):
     assert parse_value(yaml_scalar(value), "text") == value
     assert parse_value(f"[{yaml_scalar(value)}]", "text") == [value]
-
-
-def test_many_files_become_a_pattern_where_it_means_just_them(tmp_path):
-    names = [tmp_path / f"{month:02d}.nc" for month in range(12)]
-    for name in names:
-        name.touch()
-    files = [str(name) for name in names]
-    assert as_patterns(files) == [str(tmp_path / "*.nc")]
-    assert as_patterns(files[:6]) == files[:6]
-    assert as_patterns(files[:2]) == files[:2]
-
-
-def test_files_are_named_from_the_experiment_file(tmp_path):
-    names = relative_to(["a.nc", "/x/b.nc", "package:p/c.nc"], tmp_path.relative_to(tmp_path) / "s")
-    assert names == ["../a.nc", "/x/b.nc", "package:p/c.nc"]
