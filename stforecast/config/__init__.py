@@ -4,11 +4,11 @@ from stforecast.config.experiment import Experiment
 from stforecast.config.load import (
     DEFAULT_FILE,
     Change,
-    LoadedExperiment,
     experiment_of,
     load_experiment,
     safe_name,
 )
+from stforecast.config.loaded import LoadedExperiment
 from stforecast.config.other_model import carried_section
 from stforecast.config.presets import experiment_preset, experiment_presets, model_presets
 

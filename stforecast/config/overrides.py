@@ -1,9 +1,47 @@
 """Dotted overrides: ``training.max_epochs=5``."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from stforecast.config.other_model import Carry, name_other_model
+from stforecast.config.places import from_here
 from stforecast.config.text import KeyPath, describe, parse_value
 from stforecast.errors import ConfigError
+from stforecast.options import BUDGETS
+
+
+def override(
+    tree: dict[str, Any], overrides: Sequence[str], base: Path, carry: Carry
+) -> dict[KeyPath, str]:
+    """Put ``dotted.key=value`` into the tree of an experiment, one after the other.
+
+    base: the folder that files of the tree start from; those on the line start from here.
+    carry: which settings of the tree's model hold for another one that is named.
+
+    Returns the path that each set, and its text.
+    """
+    given: dict[KeyPath, str] = {}
+    for text in overrides:
+        keys, value = parse_override(text)
+        if keys[0] == "training" and keys[-1] in BUDGETS and value is not None:
+            _drop_budgets(tree, given)
+        if keys == ("model", "name") and isinstance(tree.get("model"), dict):
+            said = {str(path[1]) for path in given if path[0] == "model" and len(path) > 1}
+            if ("model",) in given:  # the whole section was
+                said |= set(tree["model"])
+            name_other_model(tree["model"], said, str(value), carry)
+        given[apply_override(tree, keys, from_here(keys, value, base))] = text
+    return given
+
+
+def _drop_budgets(tree: dict[str, Any], given: dict[KeyPath, str]) -> None:
+    """A budget on the command line replaces that of the file, but not another on the line."""
+    training = tree.get("training")
+    if isinstance(training, dict):
+        for budget in BUDGETS:
+            if ("training", budget) not in given:
+                training.pop(budget, None)
 
 
 def parse_override(text: str) -> tuple[KeyPath, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from stforecast.config.problems import did_you_mean
 from stforecast.config.text import read_yaml
 from stforecast.errors import ConfigError
+from stforecast.options import BUDGETS
 
 DEMO = "demo"
 
@@ -76,6 +77,26 @@ def model_preset(
     settings = content.pop("model", None) or content
     settings.pop("name", None)
     return {"model": settings, "training": training}
+
+
+def with_model_preset(tree: dict[str, Any]) -> dict[str, Any]:
+    """Published settings lie under the user's own; a budget of the user's replaces the preset's."""
+    model = tree.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("preset"), str):
+        return tree
+    name = model.get("name", "simvp")
+    preset = model_preset(str(name), model["preset"], model)
+    training = tree.get("training", {})
+    if not isinstance(training, dict):
+        return tree
+    published = preset["training"]
+    if any(training.get(budget) is not None for budget in BUDGETS):
+        published = {key: value for key, value in published.items() if key not in BUDGETS}
+    return {
+        **tree,
+        "model": {"name": name, **preset["model"], **model},
+        "training": {**published, **training},
+    }
 
 
 def _variants(system: str) -> list[str]:

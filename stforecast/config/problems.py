@@ -65,6 +65,25 @@ def explain(
     return path, f"{dotted} is {describe(value)}; it must be {wanted}{hint}"
 
 
+def place_of(key: KeyPath, given: dict[KeyPath, str], lines: dict[KeyPath, int], where: str) -> str:
+    """Where the value of a key was given: on the command line, else a line of `where`."""
+    if key not in given:
+        near = [text for path, text in given.items() if path[: len(key)] == key]
+        beside = [text for path, text in given.items() if path[:-1] == key[:-1] != ()]
+        if key not in lines and near + beside:
+            return f"--set {(near + beside)[0]}"
+        if near:
+            return f"{where}, line {lines[key]}, with --set {' --set '.join(near)}"
+    lengths = range(len(key), 0, -1)
+    for length in lengths:  # the command line counts, also for what is inside a value of it
+        if key[:length] in given:
+            return f"--set {given[key[:length]]}"
+    for length in lengths:
+        if key[:length] in lines:
+            return f"{where}, line {lines[key[:length]]}"
+    return where
+
+
 def did_you_mean(given: str, choices: Iterable[str]) -> str:
     """`; did you mean …?` with the nearest of the choices, or nothing."""
     by_lower = {choice.lower(): choice for choice in choices}
