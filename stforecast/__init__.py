@@ -12,8 +12,9 @@ from stforecast._version import __version__
 if TYPE_CHECKING:
     from stforecast.api.compare import compare
     from stforecast.api.data import ingest, open_data, open_store
-    from stforecast.api.run import Run, load, train
+    from stforecast.api.run import Run, load
     from stforecast.api.scores import plot, references, report, verify
+    from stforecast.api.training import train
     from stforecast.product import open_product as open_forecast
     from stforecast.product import write_product as write_forecast
     from stforecast.store.check import check
@@ -49,7 +50,7 @@ _HOMES = {
     "plot": "stforecast.api.scores:plot",
     "references": "stforecast.api.scores:references",
     "report": "stforecast.api.scores:report",
-    "train": "stforecast.api.run:train",
+    "train": "stforecast.api.training:train",
     "verify": "stforecast.api.scores:verify",
     "write_forecast": "stforecast.product:write_product",
 }

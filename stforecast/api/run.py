@@ -1,28 +1,24 @@
-"""Training, and runs that forecast."""
+"""Runs that forecast."""
 
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import xarray as xr
 
 from stforecast import cluster
-from stforecast.api.data import Record, lazy_store, part_of, store_to_learn_from, to_store
-from stforecast.api.options import experiment
+from stforecast.api.data import Record, lazy_store, part_of, to_store
 from stforecast.card import CARD, RunCard
-from stforecast.config import safe_name
-from stforecast.errors import StForecastWarning
+from stforecast.errors import DataError, StForecastWarning
+from stforecast.options import Device, MemberSpread
 from stforecast.store import TensorStore
 
 if TYPE_CHECKING:
     from stforecast.forecast import Ensemble, TrainedModel
     from stforecast.windows.covariates import Given
 
-Device = Literal["auto", "cuda", "mps", "cpu"]
-Spread = Literal["auto", "raw", "calibrated"]
 # Steps that are read from the end of a record, beyond a history, to find its last whole one.
 _TAIL = 64
 _PERIOD_BYTES = 2 * 2**30
@@ -71,7 +67,7 @@ class Run:
         members: int | None = None,
         seed: int = 0,
         interval: float | None = None,
-        spread: Spread = "auto",
+        spread: MemberSpread = "auto",
         batch_size: int | None = None,
     ) -> xr.Dataset:
         """A forecast from one initial time.
@@ -102,7 +98,7 @@ class Run:
             no forecast can start from the initial time. ConfigError: the horizon; so many members,
             or such an interval, cannot be had.
         """
-        from stforecast.forecast import init_position, predict
+        from stforecast.forecast import ForecastOptions, init_position, predict
 
         store, spec = lazy_store(history, self.card), self.ensemble.spec
         self.card.check_fits(store)
@@ -113,17 +109,8 @@ class Run:
             stamp = store.axis.times_at(position)[()]
             store = part_of(store, position - spec.history_needed + 1, position + 1)
             position = int(store.axis.positions(stamp))
-        return predict(
-            self._told(future),
-            store,
-            [position],
-            horizon,
-            members=members,
-            seed=seed,
-            interval=interval,
-            spread=spread,
-            batch_size=batch_size,
-        )
+        options = ForecastOptions(members, seed, interval, spread, batch_size)
+        return predict(self._told(future), store, [position], horizon, options)
 
     def hindcast(
         self,
@@ -136,7 +123,7 @@ class Run:
         members: int | None = None,
         seed: int = 0,
         interval: float | None = None,
-        spread: Spread = "auto",
+        spread: MemberSpread = "auto",
         batch_size: int | None = None,
         scheduler: str | None = None,
     ) -> xr.Dataset:
@@ -155,7 +142,7 @@ class Run:
         Raises:
             As :meth:`predict`, and where the period has no room.
         """
-        from stforecast.forecast import period_samples, predict
+        from stforecast.forecast import ForecastOptions, period_samples, predict
         from stforecast.forecast.predict import horizon_steps
 
         store, spec = lazy_store(obs, self.card), self.ensemble.spec
@@ -174,19 +161,9 @@ class Run:
             if size <= _PERIOD_BYTES:
                 store = part_of(store, start, stop)
         inits, sequences = period_samples(store, spec, self.card, period, **find)
+        options = ForecastOptions(members, seed, interval, spread, batch_size)
         with cluster.running(scheduler):
-            return predict(
-                self._told(future),
-                store,
-                inits,
-                horizon,
-                members=members,
-                seed=seed,
-                interval=interval,
-                spread=spread,
-                sequences=sequences,
-                batch_size=batch_size,
-            )
+            return predict(self._told(future), store, inits, steps, options, sequences=sequences)
 
     def calibrate(
         self,
@@ -223,7 +200,6 @@ class Run:
 
     def _last(self, store: TensorStore) -> tuple[TensorStore, int]:
         """The end of a record and, in it, the last initial time."""
-        from stforecast.errors import DataError
         from stforecast.forecast import last_init_position
 
         size, spec = store.shape[0], self.ensemble.spec
@@ -254,77 +230,3 @@ def load(folder: str | Path | Sequence[str | Path], device: Device = "auto") -> 
 def _run_in(folder: Path) -> Path:
     inside = folder / "model"
     return inside if (inside / CARD).is_file() else folder
-
-
-def train(
-    data: Record,
-    *,
-    model: str = "simvp",
-    history: int | str = 4,
-    horizon: int | str = 4,
-    train: Any = None,
-    validation: Any = None,
-    test: Any = None,
-    name: str | None = None,
-    folder: str | Path | None = None,
-    resume: bool = False,
-    replace: bool = False,
-    progress: bool = True,
-    **settings: Any,
-) -> Run:
-    """Train a model.
-
-    Args:
-        data: a dataset of :func:`open_data`, any CF dataset of gridded fields, or a tensor store.
-        model: name of the system.
-        history, horizon: what it sees and forecasts, in steps or as durations such as ``12h``.
-        train, validation, test: periods as first and last date, or fractions of the record; what
-            is not given is taken from the rest.
-        name: the run's name; it then goes to ``runs/<name>/model``.
-        folder: where the run goes; without name and folder to a new temporary folder.
-        resume, replace: go on with, or train anew, a run that is in the folder.
-        progress: show a progress bar on a terminal.
-        settings: any setting of the training (``max_time``, ``max_epochs``, ``seed``…), of the
-            windows (``departure``, ``covariates``), of the model, or its ``preset``; or a
-            ``protocol``.
-
-    Returns:
-        The run, with its best weights.
-
-    Raises:
-        ConfigError: settings that do not exist or do not fit. DataError: data that no training can
-        begin with. RunError: a run in the way, a device that is not there, a loss not finite.
-    """
-    from stforecast.forecast import calibrate_trained
-    from stforecast.training import train as train_run
-
-    chosen = experiment(
-        "train",
-        name or safe_name(model),  # of a variant without the colon
-        model,
-        {"history": history, "horizon": horizon},
-        {"train": train, "validation": validation, "test": test},
-        settings,
-    )
-    store = store_to_learn_from(data)
-    if folder is None:
-        folder = (
-            Path(chosen.runs) / chosen.name / "model"
-            if name is not None
-            else Path(tempfile.mkdtemp(prefix="stforecast-")) / "model"
-        )
-    train_run(
-        store,
-        folder,
-        name=chosen.name,
-        windows=chosen.windows,
-        split=chosen.data.split,
-        model=chosen.model,
-        training=chosen.training,
-        experiment=chosen.model_dump(mode="json"),
-        resume=resume,
-        replace=replace,
-        progress=progress,
-    )
-    calibrate_trained(Path(folder), store, chosen.training.device)
-    return Run(folder, chosen.training.device)

@@ -18,7 +18,7 @@ from stforecast.cli.records import options_of_history, record_of
 from stforecast.cli.session import Session
 from stforecast.cli.study import open_store, read_card, study_of_runs
 from stforecast.errors import StForecastWarning
-from stforecast.options import ClusterOptions
+from stforecast.options import ClusterOptions, MemberSpread
 
 if TYPE_CHECKING:
     from stforecast.forecast import Ensemble
@@ -139,7 +139,7 @@ def command(
     members: int | None,
     seed: int,
     interval: float | None,
-    spread: Literal["auto", "raw", "calibrated"],
+    spread: MemberSpread,
     store: str | None,
     output: str | None,
     layout: Literal["forecast", "time"],
@@ -184,7 +184,7 @@ def command(
 
         check_age(record, max_age)
     steps = record.axis.step.steps(horizon, "horizon") if horizon is not None else None
-    from stforecast.forecast import MOST_HELD, load_ensemble, predict
+    from stforecast.forecast import MOST_HELD, ForecastOptions, load_ensemble, predict
 
     model = load_ensemble(folders, study.experiment.training.device)
     model = model.told(future, study.experiment.windows.covariates)
@@ -192,6 +192,7 @@ def command(
         inits, sequences = _of_period(model, record, period, steps, every)
     else:
         inits, sequences = [_single(model, record, init_time)], None
+    asked = ForecastOptions(members=members, seed=seed, interval=interval, spread=spread)
     workers = study.experiment.cluster if period is not None and not history else ClusterOptions()
     with (
         working(session, workers, scheduler),
@@ -202,10 +203,7 @@ def command(
             record,
             inits,
             steps,
-            members=members,
-            seed=seed,
-            interval=interval,
-            spread=spread,
+            asked,
             sequences=sequences,
             progress=progress,
             lazy_above=MOST_HELD,

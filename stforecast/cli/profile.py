@@ -20,6 +20,7 @@ from stforecast.errors import ConfigError, Interrupted, RunError
 
 if TYPE_CHECKING:
     from stforecast.models import SampleShape
+    from stforecast.options import Device
     from stforecast.profiling import Job, MeasuringProcess
     from stforecast.training.hardware import Hardware
 
@@ -114,7 +115,7 @@ def command(
     batch: int,
     repeats: int,
     max_time: str,
-    device: Literal["auto", "cuda", "mps", "cpu"],
+    device: "Device",
     precision: Literal["float32", "bf16", "float16"],
     json_file: str | None,
 ) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
 
 import xarray as xr
 
@@ -14,7 +13,7 @@ from stforecast.card import BEST_WEIGHTS
 from stforecast.comparison.scoring import hindcast, score
 from stforecast.errors import DataError
 from stforecast.forecast import load_trained
-from stforecast.options import VerificationOptions
+from stforecast.options import Device, VerificationOptions
 from stforecast.store import TensorStore
 from stforecast.store.manifest import MANIFEST, sha256
 from stforecast.verification.output import read_scores, write_scores
@@ -33,7 +32,7 @@ def scores_of(
     options: VerificationOptions,
     folder: Path,
     *,
-    device: Literal["auto", "cuda", "mps", "cpu"],
+    device: Device,
     identity: str,
     bar: Bar,
 ) -> xr.Dataset:

@@ -7,6 +7,7 @@ import xarray as xr
 from stforecast.forecast import (
     MOST_HELD,
     Ensemble,
+    ForecastOptions,
     TrainedModel,
     has_calibration,
     period_samples,
@@ -47,9 +48,11 @@ def hindcast(
         runs,
         record,
         inits,
-        members=options.members,
-        interval=options.interval if has_calibration(runs) else None,
-        spread=options.spread,
+        options=ForecastOptions(
+            members=options.members,
+            interval=options.interval if has_calibration(runs) else None,
+            spread=options.spread,
+        ),
         sequences=sequences,
         progress=progress,
         lazy_above=MOST_HELD,

@@ -14,6 +14,7 @@ from stforecast.forecast.initial import (
     last_init_position,
     period_samples,
 )
+from stforecast.forecast.options import ForecastOptions
 from stforecast.forecast.predict import MOST_HELD, predict
 from stforecast.forecast.rollout import rollout
 from stforecast.forecast.trained import TrainedModel, load_trained
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_HELD",
     "Calibration",
     "Ensemble",
+    "ForecastOptions",
     "TrainedModel",
     "calibrate",
     "calibrate_trained",

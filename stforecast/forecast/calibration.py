@@ -21,7 +21,8 @@ from stforecast.forecast.conformal import Tables, make_tables
 from stforecast.forecast.ensemble import Ensemble, load_ensemble
 from stforecast.forecast.initial import period_samples
 from stforecast.forecast.members import Members
-from stforecast.forecast.trained import Device
+from stforecast.forecast.options import ForecastOptions
+from stforecast.options import Device
 from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
 from stforecast.windows.frames import Frames
@@ -71,10 +72,8 @@ def calibrate(
     store: TensorStore,
     *,
     members: int | None = None,
-    seed: int = 0,
     horizon: int | str | None = None,
     period: str | tuple[str, str] = "validation",
-    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     most: int = _MOST,
 ) -> Calibration:
@@ -83,7 +82,7 @@ def calibrate(
     Args:
         ensemble: a run, or several.
         store: the record.
-        members, seed: of an ensemble, as for a forecast.
+        members: of an ensemble, as for a forecast.
         horizon: how far, in steps or as a duration; what was trained for by default.
         period: a part of the runs' split, or first and last date. The runs learned to be best on
             their validation period, which makes intervals a little too narrow; on the test period
@@ -117,9 +116,7 @@ def calibrate(
         store,
         len(inits) * len(chosen),
         steps,
-        members=members,
-        seed=seed,
-        batch_size=batch_size,
+        ForecastOptions(members=members),
         progress=progress,
     )
     means, variances, truths = [], [], []

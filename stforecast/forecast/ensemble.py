@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from stforecast.card import RunCard
 from stforecast.errors import ConfigError, RunError
-from stforecast.forecast.trained import Device, TrainedModel, load_trained
+from stforecast.forecast.trained import TrainedModel, load_trained
 from stforecast.grid import Grid
-from stforecast.options import CovariateOptions
+from stforecast.options import CovariateOptions, Device
 from stforecast.windows.covariates import Given
 from stforecast.windows.spec import WindowSpec
 

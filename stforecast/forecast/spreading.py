@@ -20,7 +20,8 @@ from stforecast.errors import RunError
 from stforecast.forecast.batches import Batches, Positions
 from stforecast.forecast.blocks import Block
 from stforecast.forecast.ensemble import Ensemble, load_ensemble
-from stforecast.forecast.trained import Device
+from stforecast.forecast.options import ForecastOptions
+from stforecast.options import Device
 from stforecast.options.covariates import located
 from stforecast.store import TensorStore
 from stforecast.timeaxis import stamp_text
@@ -69,10 +70,8 @@ class Recipe:
         runs: Ensemble,
         store: TensorStore,
         batches: Sequence[Batches],
-        *,
         samples: int,
-        seed: int,
-        batch_size: int | None,
+        options: ForecastOptions,
     ) -> "Recipe":
         """That of forecasts of runs and a record for which :func:`can_spread`."""
         return cls(
@@ -93,10 +92,10 @@ class Recipe:
             begin=stamp_text(store.axis.times_at(0)[()]),
             samples=samples,
             steps=batches[0].steps,
-            seed=seed,
+            seed=options.seed,
             shares=tuple(one.members for one in batches),
             precisions=tuple(one.precision for one in batches),
-            batch_size=batch_size,
+            batch_size=options.batch_size,
         )
 
     def open(self) -> list[Batches]:

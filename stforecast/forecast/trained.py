@@ -14,16 +14,13 @@ from stforecast.card import BEST_WEIGHTS, STEP, RunCard
 from stforecast.errors import ConfigError, RunError
 from stforecast.folders import repair
 from stforecast.models import Forecaster, SampleShape, create_model
-from stforecast.options import CovariateOptions
+from stforecast.options import CovariateOptions, Device, Precision
 from stforecast.options.covariates import moved
 from stforecast.windows.climatology import Climatology, read_climatology
 from stforecast.windows.covariates import Given
 from stforecast.windows.noise import Noise
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.transform import Transform
-
-Device = Literal["auto", "cuda", "mps", "cpu"]
-Precision = Literal["auto", "float32", "bf16", "float16"]
 
 # How often a run is read again that is saved while it is read; saves are seconds apart.
 _LOOKS = 5

@@ -14,8 +14,15 @@ from stforecast.options.data import (
     SplitOptions,
     VariableOptions,
 )
-from stforecast.options.evaluation import MapOptions, VerificationOptions
-from stforecast.options.learning import BUDGETS, ComparedOptions, ModelOptions, TrainingOptions
+from stforecast.options.evaluation import MapOptions, MemberSpread, VerificationOptions
+from stforecast.options.learning import (
+    BUDGETS,
+    ComparedOptions,
+    Device,
+    ModelOptions,
+    Precision,
+    TrainingOptions,
+)
 from stforecast.options.storage import StorageOptions
 from stforecast.options.transform import CoarsenOptions, ResampleOptions
 from stforecast.options.videos import FrameOptions, ImageSize, MovingMNISTOptions
@@ -29,12 +36,15 @@ __all__ = [
     "ComparedOptions",
     "CovariateOptions",
     "DataOptions",
+    "Device",
     "FrameOptions",
     "GridOptions",
     "ImageSize",
     "MapOptions",
+    "MemberSpread",
     "ModelOptions",
     "MovingMNISTOptions",
+    "Precision",
     "RegionOptions",
     "ResampleOptions",
     "SourceOptions",

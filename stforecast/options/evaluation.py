@@ -44,6 +44,8 @@ MetricName = Literal[
 
 Group = Literal["lead_time", "hour", "weekday", "month", "season"]
 Diagnostic = Literal["rank_histogram", "reliability", "spectrum", "error_maps", "cases"]
+MemberSpread = Literal["auto", "raw", "calibrated"]
+"""Whether members are drawn apart as far as past forecasts erred; auto: where that is known."""
 
 
 class Region(Options):
@@ -137,7 +139,7 @@ class VerificationOptions(Options):
         description="members of a hindcast, of all runs together; by default one of each run, and "
         "10 of each that was trained with training.loss: crps",
     )
-    spread: Literal["auto", "raw", "calibrated"] = Field(
+    spread: MemberSpread = Field(
         "auto",
         description="calibrated: members of a hindcast are drawn apart until they differ as much "
         "as forecasts of the validation period erred; auto: where that is known",

@@ -10,6 +10,9 @@ from stforecast.options.storage import Size
 # Options of a training that say how long it goes on; at most one of them is given.
 BUDGETS: Final = ("max_epochs", "max_steps", "max_time")
 
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "float32", "bf16", "float16"]
+
 
 class ModelOptions(Options):
     """A system by its name; every further key is one of that system's own settings.
@@ -110,10 +113,10 @@ class TrainingOptions(Options):
         ge=1,
         description="how often within the budget to validate; at least once, at its end",
     )
-    precision: Literal["auto", "float32", "bf16", "float16"] = Field(
+    precision: Precision = Field(
         "auto", description="auto: bf16 where the hardware has it and is faster for it"
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: Device = "auto"
     devices: int = Field(1, ge=1, description="processes, each with a device of its own")
     workers: int = Field(
         0,

@@ -16,7 +16,7 @@ from distributed import Client
 from stforecast import cluster
 from stforecast.card import NoiseCard
 from stforecast.errors import RunError
-from stforecast.forecast import load_ensemble, predict
+from stforecast.forecast import ForecastOptions, load_ensemble, predict
 from stforecast.forecast.ensemble import Ensemble
 from stforecast.product import open_product, write_product
 from stforecast.store import TensorStore, write_store
@@ -40,10 +40,14 @@ def weather(folder: Path, store: TensorStore) -> dict[str, Any]:
 
 CASES: dict[str, dict[str, Any]] = {
     "held": {},
-    "held, of batches": {"batch_size": 3},
+    "held, of batches": {"options": ForecastOptions(batch_size=3)},
     "lazy": {"lazy_above": 0},
-    "members": {"members": 5, "seed": 3, "lazy_above": 0},
-    "sequences": {"sequences": [2, 0], "batch_size": 4, "lazy_above": 0},
+    "members": {"options": ForecastOptions(members=5, seed=3), "lazy_above": 0},
+    "sequences": {
+        "sequences": [2, 0],
+        "options": ForecastOptions(batch_size=4),
+        "lazy_above": 0,
+    },
 }
 
 
@@ -80,7 +84,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, schedule
     store = stored(tmp_path, 400)
     runs = load_ensemble([make_run(tmp_path / "run", store)], "cpu")
     inits = np.arange(10, 390)
-    here = predict(runs, store, inits, batch_size=4)
+    here = predict(runs, store, inits, options=ForecastOptions(batch_size=4))
     with cluster.running(scheduler) as client:
         assert client is not None
         victims: Any = client.run(os.getpid)
@@ -91,7 +95,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, schedule
                 done.set()
                 os.kill(min(victims.values()), signal.SIGKILL)
 
-        found = predict(runs, store, inits, batch_size=4, progress=kill)
+        found = predict(runs, store, inits, progress=kill, options=ForecastOptions(batch_size=4))
     assert done.is_set()
     assert found["v0"].values.tobytes() == here["v0"].values.tobytes()
 

@@ -8,6 +8,7 @@ import pytest
 from stforecast.card import INTERVALS, NoiseCard, RunCard
 from stforecast.errors import ConfigError, DataError, RunError, StForecastWarning
 from stforecast.forecast import (
+    ForecastOptions,
     calibrate,
     load_ensemble,
     predict,
@@ -32,7 +33,7 @@ def test_one_run(tmp_path: Path, store: TensorStore) -> None:
     folder = make_run(tmp_path / "run", store, split=SPLIT)
     runs = load_ensemble([folder], "cpu")
     with pytest.raises(RunError, match="not known, and so no interval; make them with `stforecast"):
-        predict(runs, store, [250], interval=0.9)
+        predict(runs, store, [250], options=ForecastOptions(interval=0.9))
     calibration = calibrate(runs, store)
     path = write_calibration(calibration, runs)
     assert path == folder / INTERVALS
@@ -45,7 +46,7 @@ def test_one_run(tmp_path: Path, store: TensorStore) -> None:
     runs = load_ensemble([folder], "cpu")
     inits = np.arange(230, 290)
     plain = predict(runs, store, inits)
-    product = predict(runs, store, inits, interval=0.9)
+    product = predict(runs, store, inits, options=ForecastOptions(interval=0.9))
     np.testing.assert_array_equal(product["v0"].values, plain["v0"].values)
     bounds = interval_of(product, "v0")
     assert bounds is not None
@@ -53,15 +54,18 @@ def test_one_run(tmp_path: Path, store: TensorStore) -> None:
     inside = (observed >= bounds[0]) & (observed <= bounds[1])
     assert 0.8 < float(inside.mean()) <= 1
     assert "split conformal" in bounds[0].attrs["comment"]
-    lazy = predict(runs, store, inits, interval=0.9, lazy_above=0)
+    lazy = predict(runs, store, inits, lazy_above=0, options=ForecastOptions(interval=0.9))
     np.testing.assert_allclose(lazy["v1_upper"].values, product["v1_upper"].values, rtol=1e-4)
-    assert predict(runs, store, [250], 2, interval=0.5).sizes["lead_time"] == 2
+    assert (
+        predict(runs, store, [250], 2, options=ForecastOptions(interval=0.5)).sizes["lead_time"]
+        == 2
+    )
     with pytest.raises(ConfigError, match="3 lead times are known, and the forecast has 6; make"):
-        predict(runs, store, [250], 6, interval=0.9)
+        predict(runs, store, [250], 6, options=ForecastOptions(interval=0.9))
     with pytest.raises(ConfigError, match="an interval of coverage 90 cannot be given"):
-        predict(runs, store, [250], interval=90)
+        predict(runs, store, [250], options=ForecastOptions(interval=90))
     with pytest.raises(ConfigError, match="one forecast has no spread to calibrate"):
-        predict(runs, store, [250], spread="calibrated")
+        predict(runs, store, [250], options=ForecastOptions(spread="calibrated"))
 
 
 def test_tables_that_are_damaged_or_of_other_weights(tmp_path: Path, store: TensorStore) -> None:
@@ -97,9 +101,11 @@ def test_several_runs_in_any_order(tmp_path: Path, store: TensorStore) -> None:
     path = write_calibration(calibrate(runs, store), runs)
     assert path.parent == folders[0]
     other_way = load_ensemble(folders[::-1], "cpu")
-    product = predict(other_way, store, [240, 250], interval=0.8, spread="calibrated")
+    product = predict(
+        other_way, store, [240, 250], options=ForecastOptions(interval=0.8, spread="calibrated")
+    )
     assert product.attrs["stforecast_spread"] == "calibrated"
-    raw = predict(other_way, store, [240, 250], spread="raw")
+    raw = predict(other_way, store, [240, 250], options=ForecastOptions(spread="raw"))
     assert raw.attrs["stforecast_spread"] == "raw"
     assert predict(other_way, store, [240]).attrs["stforecast_spread"] == "calibrated"
     longer = predict(other_way, store, [240], 6)
@@ -119,13 +125,21 @@ def test_members_of_noise_and_sequences(tmp_path: Path) -> None:
     runs = load_ensemble([folder], "cpu")
     write_calibration(calibrate(runs, store, members=3), runs)
     product = predict(
-        runs, store, [50, 60], members=3, sequences=[0, 2], interval=0.9, spread="calibrated"
+        runs,
+        store,
+        [50, 60],
+        sequences=[0, 2],
+        options=ForecastOptions(members=3, interval=0.9, spread="calibrated"),
     )
     assert product["v0"].dims[2:4] == ("member", "video")
     assert product["v0_lower"].dims[2] == "video"
     with pytest.warns(StForecastWarning, match="of 3 members and are used for 4 members"):
-        predict(runs, store, [50], members=4, interval=0.9)
-    one = predict(runs, store, [60], members=3, sequences=[2], interval=0.9)
+        predict(runs, store, [50], options=ForecastOptions(members=4, interval=0.9))
+    raw = predict(runs, store, [50], options=ForecastOptions(members=4, spread="raw"))
+    assert "stforecast_calibration" not in raw.attrs  # which takes no past errors, of however many
+    one = predict(
+        runs, store, [60], sequences=[2], options=ForecastOptions(members=3, interval=0.9)
+    )
     np.testing.assert_allclose(
         one["v0_upper"].values[0, :, 0], product["v0_upper"].values[1, :, 1], rtol=1e-3, atol=1e-3
     )

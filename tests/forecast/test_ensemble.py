@@ -9,7 +9,7 @@ import xarray as xr
 
 from stforecast.card import NoiseCard, RunCard
 from stforecast.errors import ConfigError, RunError
-from stforecast.forecast import Ensemble, load_ensemble, load_trained, predict
+from stforecast.forecast import Ensemble, ForecastOptions, load_ensemble, load_trained, predict
 from stforecast.store import TensorStore
 from tests.forecast.runs import make_run
 from tests.helpers import make_store
@@ -54,18 +54,22 @@ def test_noise_makes_members_that_hang_on_the_seed_alone(
     tmp_path: Path, store: TensorStore
 ) -> None:
     model = load_trained(noisy(tmp_path, store), "cpu")
-    product = predict(model, store, [20, 30], 5, members=4, seed=1)
+    product = predict(model, store, [20, 30], 5, options=ForecastOptions(members=4, seed=1))
     values = product["v0"].values
     assert values.shape[:3] == (2, 5, 4)
     assert np.ptp(values, axis=2).min() > 0
     for again in (
-        predict(model, store, [30], 5, members=4, seed=1),
-        predict(model, store, [10, 30], 5, members=4, seed=1, batch_size=3),
-        predict(model, store, [30, 40], 5, members=6, seed=1, lazy_above=0),
+        predict(model, store, [30], 5, options=ForecastOptions(members=4, seed=1)),
+        predict(
+            model, store, [10, 30], 5, options=ForecastOptions(members=4, seed=1, batch_size=3)
+        ),
+        predict(
+            model, store, [30, 40], 5, lazy_above=0, options=ForecastOptions(members=6, seed=1)
+        ),
     ):
         at = list(again["init_time"].values).index(product["init_time"].values[1])
         np.testing.assert_allclose(again["v0"].values[at, :, :4], values[1], rtol=1e-4, atol=1e-4)
-    other = predict(model, store, [20, 30], 5, members=4, seed=2)
+    other = predict(model, store, [20, 30], 5, options=ForecastOptions(members=4, seed=2))
     assert abs(other["v0"].values - values).min() > 0
     assert predict(model, store, [20]).sizes["member"] == 10
 
@@ -73,9 +77,9 @@ def test_noise_makes_members_that_hang_on_the_seed_alone(
 def test_noise_and_sequences(tmp_path: Path) -> None:
     store = make_store(60, sequences=2)
     model = load_trained(noisy(tmp_path, store), "cpu")
-    product = predict(model, store, [20, 30], members=3)
+    product = predict(model, store, [20, 30], options=ForecastOptions(members=3))
     assert product["v0"].dims[2:4] == ("member", "video")
-    second = predict(model, store, [30], members=3, sequences=[1])
+    second = predict(model, store, [30], sequences=[1], options=ForecastOptions(members=3))
     np.testing.assert_allclose(
         second["v0"].values[0, :, :, 0], product["v0"].values[1, :, :, 1], rtol=1e-4, atol=1e-4
     )
@@ -95,7 +99,7 @@ def test_members_are_shared_out(tmp_path: Path, store: TensorStore) -> None:
     with pytest.raises(ConfigError, match="3 runs give at least as many members, not 2"):
         ensemble.share(2)
     with pytest.raises(ConfigError, match="'run0' gives one forecast, not 5 members; train with"):
-        predict(models[0], store, [20], members=5)
+        predict(models[0], store, [20], options=ForecastOptions(members=5))
 
 
 def test_what_makes_no_ensemble(tmp_path: Path, store: TensorStore) -> None:

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from stforecast.errors import ConfigError, DataError, RunError
-from stforecast.forecast import predict
+from stforecast.forecast import ForecastOptions, predict
 from stforecast.product import open_product, write_product
 from stforecast.store import TensorStore
 from tests.forecast.runs import make_trained
@@ -75,7 +75,12 @@ def test_the_same_again_in_any_batches(tmp_path: Path) -> None:
     xr.testing.assert_equal(predict(model, store, inits, horizon=5), first)
     seen: list[tuple[int, int]] = []
     small = predict(
-        model, store, inits, horizon=5, batch_size=7, progress=lambda *at: seen.append(at)
+        model,
+        store,
+        inits,
+        horizon=5,
+        progress=lambda *at: seen.append(at),
+        options=ForecastOptions(batch_size=7),
     )
     xr.testing.assert_allclose(small, first, rtol=1e-4)
     assert seen == [(7, 30), (14, 30), (21, 30), (28, 30), (30, 30)]
@@ -202,13 +207,13 @@ def test_precision_is_what_was_asked_for(tmp_path: Path) -> None:
     store = make_store(80)
     model = make_trained(tmp_path, store, precision="bf16")
     full = predict(model, store, [30])
-    half = predict(model, store, [30], precision="bf16")
+    half = predict(model, store, [30], options=ForecastOptions(precision="bf16"))
     assert full.attrs["stforecast_precision"] == "float32"  # on a CPU
     assert half.attrs["stforecast_precision"] == "bf16"
     difference = float(abs(full["v0"] - half["v0"]).max())
     assert 0 < difference < 0.2
     with pytest.raises(RunError, match="float16 forecasts need a GPU"):
-        predict(model, store, [30], precision="float16")
+        predict(model, store, [30], options=ForecastOptions(precision="float16"))
 
 
 @pytest.mark.parametrize("block", [1, 4 * 3 * 2 * 6 * 8 * 4, 2**30])

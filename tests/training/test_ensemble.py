@@ -12,7 +12,7 @@ import xarray as xr
 from scores.probability import crps_for_ensemble
 
 from stforecast.errors import Interrupted
-from stforecast.forecast import load_trained, predict
+from stforecast.forecast import ForecastOptions, load_trained, predict
 from stforecast.options import TrainingOptions
 from stforecast.store import TensorStore
 from stforecast.training.ensemble import Draws
@@ -88,7 +88,9 @@ def test_any_system_learns_to_spread(model: str, tmp_path: Path) -> None:
     assert card.noise is not None
     assert card.noise.uniform + card.noise.local == 4
     assert card.shape["static_channels"] == 4
-    product = predict(load_trained(tmp_path / "run", "cpu"), store, [100], members=5)
+    product = predict(
+        load_trained(tmp_path / "run", "cpu"), store, [100], options=ForecastOptions(members=5)
+    )
     assert product.sizes["member"] == 5
     assert np.nanmax(np.ptp(product["v0"].values, axis=2)) > 0
 
@@ -115,6 +117,11 @@ def test_members_spread_like_the_noise_of_the_record(tmp_path: Path) -> None:
     store = make_store(200, 1, values=values, height=6, width=6)
     train = Trainer(store, tmp_path / "run")
     train(loss="crps", max_steps=60, learning_rate=1e-2, validations=2)
-    product = predict(load_trained(tmp_path / "run", "cpu"), store, range(170, 190), members=8)
+    product = predict(
+        load_trained(tmp_path / "run", "cpu"),
+        store,
+        range(170, 190),
+        options=ForecastOptions(members=8),
+    )
     spread = product["v0"].std("member", ddof=1)
     assert 0.7 < float(spread.mean()) < 1.3

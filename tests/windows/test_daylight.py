@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stforecast.errors import ConfigError
-from stforecast.forecast import Ensemble, calibrate, predict
+from stforecast.forecast import Ensemble, ForecastOptions, calibrate, predict
 from stforecast.options import SplitOptions
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.sun import days_since_2000, is_night, upwards
@@ -81,7 +81,11 @@ def test_bounds_and_spread_members_are_dark_too(tmp_path: Path) -> None:
     store = radiation(make_store(400, channels=2))
     runs = Ensemble([make_trained(tmp_path / str(seed), store, seed=seed) for seed in (0, 1)])
     product = predict(
-        runs, store, [330], interval=0.9, spread="calibrated", calibration=calibrate(runs, store)
+        runs,
+        store,
+        [330],
+        calibration=calibrate(runs, store),
+        options=ForecastOptions(interval=0.9, spread="calibrated"),
     )
     dark = night(store, np.arange(331, 334))
     assert dark.any()
