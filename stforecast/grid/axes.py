@@ -75,17 +75,16 @@ def _by_coordinates(field: xr.DataArray, free: Sequence[Hashable]) -> Pair:
             along_rows.add(dim)
         elif name in axes.get("X", ()):
             along_columns.add(dim)
-    on_both = true_rows & true_columns
-    if on_both and not (along_rows or along_columns):
-        dim = on_both.pop()
+    # distances or angles along the grid tell its rows; latitudes along them may be a copy
+    rows = along_rows or true_rows
+    columns = along_columns or true_columns
+    if rows & columns:
+        dim = (rows & columns).pop()
         raise DataError(
             f"{field.name} lies on an unstructured grid: its latitude and longitude run "
             f"along one dimension, {dim!r} ({field.sizes[dim]} points); regrid it to rows and "
             "columns first"
         )
-    # distances or angles along the grid tell its rows; latitudes along them may be a copy
-    rows = along_rows or true_rows
-    columns = along_columns or true_columns
     return (
         rows.pop() if len(rows) == 1 else None,
         columns.pop() if len(columns) == 1 else None,

@@ -101,9 +101,16 @@ def promote_times(dataset: xr.Dataset) -> xr.Dataset:
     chosen = [
         name
         for name, item in dataset.data_vars.items()
-        if item.ndim == 1 and (holds_stamps(item) or _TIME_NAMES.fullmatch(str(name).lower()))
+        if item.ndim == 1 and (holds_stamps(item) or _names_times(name, item.dims[0]))
     ]
     return dataset.set_coords(chosen)
+
+
+def _names_times(name: Hashable, dim: Hashable) -> bool:
+    """Whether a variable is called like times; along points of a mesh ``t`` is a temperature."""
+    return _TIME_NAMES.fullmatch(str(name).lower()) is not None and (
+        name == dim or _TIME_NAMES.fullmatch(str(dim).lower()) is not None
+    )
 
 
 def _is_time_by_name(field: xr.DataArray, dim: Hashable) -> bool:

@@ -13,6 +13,8 @@ from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, stamp_text
 # Longer lists of days or of gaps are cut.
 _LONGEST_LIST = 12
 _DAY = 86_400
+# What no quantity reaches: 1e30, 1e36 and the like are written where there is no value.
+_NO_QUANTITY = 1e30
 _NOTHING = "nothing amiss: every time is there once and in order, no value is missing"
 
 
@@ -77,6 +79,11 @@ class Cells:
         if self.whole:
             noun = "field has" if self.whole == 1 else "fields have"
             lines.append(f"{self.name}: {self.whole} {noun} no value in any cell; kept as missing")
+        if max(abs(self.minimum or 0), abs(self.maximum or 0)) >= _NO_QUANTITY:
+            lines.append(
+                f"{self.name}: values as large as {_NO_QUANTITY:g} are marks of missing ones that "
+                "the files do not declare; set their _FillValue first, for example with ncatted"
+            )
         if self.infinite:
             noun = "value is" if self.infinite == 1 else "values are"
             lines.append(f"{self.name}: {self.infinite} {noun} infinite; kept as missing")

@@ -249,10 +249,9 @@ def _blocks(values: xr.Variable, time: str) -> dict[str, int]:
 def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict[str, xr.Variable]:
     """The stamps as ``time``, their bounds, and the numbers and dates that go along with them."""
     source = dataset[axes.stamps_name] if axes.stamps_name is not None else xr.DataArray(0)
+    # whatever else is told of the times, such as their range, is told of those of one file
     attrs = {
-        key: value
-        for key, value in source.attrs.items()
-        if key not in ("units", "calendar", "bounds", "climatology")
+        key: source.attrs[key] for key in ("long_name", "standard_name") if key in source.attrs
     }
     if attrs.get("standard_name", "time") != "time":
         # GRIB names the time of an analysis after the forecast it starts

@@ -21,7 +21,15 @@ _TEXT = re.compile(
 _DIGITS = (4, 6, 8, 10, 12)
 _MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12, "common_year": 12, "common_years": 12}
 # What some archives write, and what CF knows.
-_CALENDARS = {"360": "360_day", "365": "noleap", "366": "all_leap", "none": ""}
+_CALENDARS = {
+    "360": "360_day",
+    "365": "noleap",
+    "366": "all_leap",
+    "360_days": "360_day",
+    "365_days": "noleap",
+    "366_days": "all_leap",
+    "none": "",
+}
 _KNOWN = {
     *("standard", "gregorian", "proleptic_gregorian", "julian", "noleap", "365_day", "360_day"),
     *("all_leap", "366_day", "tai"),

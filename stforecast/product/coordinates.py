@@ -62,8 +62,10 @@ def time_encoding(stamps: NDArray[Any]) -> dict[str, Any]:
     """How stamps are written: whole numbers of the largest unit that holds them exactly."""
     calendar = calendar_of(stamps) if stamps.size else "proleptic_gregorian"
     units, dtype = _whole_units(_micros(stamps) if stamps.size else np.zeros(1, np.int64))
+    # of numbers that begin after the reform of the calendar xarray takes all for days after it
+    epoch = "0001-01-01" if calendar in ("standard", "gregorian") else "1970-01-01"
     return {
-        "units": f"{units} since 1970-01-01 00:00:00",
+        "units": f"{units} since {epoch} 00:00:00",
         "calendar": calendar,
         "dtype": dtype,
         "_FillValue": None,

@@ -1,6 +1,5 @@
 """Several files of one record: along time, and variable by variable."""
 
-import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -8,8 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from stforecast.errors import DataError, StForecastWarning, first_line
-from stforecast.sources.times import holds_stamps, time_coordinate
+from stforecast import names
+from stforecast.errors import DataError, first_line
+from stforecast.sources.times import bounds_of, holds_stamps, text_times, time_coordinate
 from stforecast.sources.versions import EXPVER, merge_versions
 from stforecast.timeaxis import calendar_of, normalise_stamps
 
@@ -26,8 +26,9 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
     """
     if len(parts) == 1:
         return parts[0][1]
+    notes: dict[str, None] = {}
     if len({EXPVER in part.dims for _, part in parts}) > 1:
-        parts = [(label, _without_versions(label, part)) for label, part in parts]
+        parts = [(label, _without_versions(part, notes)) for label, part in parts]
     parts = [(label, with_time_axis(part)) for label, part in parts]
     check_same_grid(parts)
     _check_alike(parts)
@@ -37,21 +38,23 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
     joined = [(group[0][0], _along_time(group)) for group in groups.values()]
     order = dict.fromkeys(name for _, part in joined for name in part.data_vars)
     merged = merge_parts(_each_variable_once(joined))
-    if list(merged.data_vars) == list(order):
-        return merged
-    return merged.drop_vars(order).assign({name: merged[name].variable for name in order})
+    if list(merged.data_vars) != list(order):
+        merged = merged.drop_vars(order).assign({name: merged[name].variable for name in order})
+    if notes:
+        merged.encoding[names.SOURCE_NOTES] = list(notes)
+    return merged
 
 
-def _without_versions(label: str, part: xr.Dataset) -> xr.Dataset:
+def _without_versions(part: xr.Dataset, notes: dict[str, None]) -> xr.Dataset:
     merged, words = merge_versions(part)
     if words is not None:
-        warnings.warn(f"{label}: {words}", StForecastWarning, stacklevel=3)
+        notes[words] = None
     return merged
 
 
 def with_time_axis(part: xr.Dataset) -> xr.Dataset:
     """A file of one time, which has it as a scalar only, with a time axis of that one."""
-    if time_coordinate(part) is not None:
+    if _time_of(part) is not None:
         return part
     name = time_coordinate(part, ndim=0)
     if name is None:
@@ -59,14 +62,19 @@ def with_time_axis(part: xr.Dataset) -> xr.Dataset:
     others = [
         other
         for other, coord in part.coords.items()
-        if other != name and coord.ndim == 0 and holds_stamps(coord)
+        if other == bounds_of(part[name])
+        or (other != name and coord.ndim == 0 and holds_stamps(coord))
     ]
     axis = part.reset_coords(others).expand_dims(name)
     return axis.set_coords(others)
 
 
+def _time_of(part: xr.Dataset) -> str | None:
+    return time_coordinate(part) or text_times(part)
+
+
 def _time_dim(part: xr.Dataset) -> Hashable | None:
-    name = time_coordinate(part)
+    name = _time_of(part)
     return None if name is None else part[name].dims[0]
 
 
@@ -169,6 +177,7 @@ def _along_time(group: list[Part]) -> xr.Dataset:
     ordered = sorted((part for _, part in group), key=_first_time)
     example = ordered[0]
     layouts = {name: item.dims for name, item in example.data_vars.items()}
+    began = _differing_times(ordered)
     aligned = []
     for part in ordered:
         # the coordinates agree but for rounding: those of the first file hold for all
@@ -176,6 +185,7 @@ def _along_time(group: list[Part]) -> xr.Dataset:
             name: coord.variable for name, coord in example.coords.items() if dim not in coord.dims
         }
         part = part.assign_coords({name: fixed[name] for name in part.coords if name in fixed})
+        part = part.drop_vars(began, errors="ignore")
         turned = {
             name: item.transpose(*layouts[name])
             for name, item in part.data_vars.items()
@@ -200,11 +210,25 @@ def _along_time(group: list[Part]) -> xr.Dataset:
     return _with_encoding(joined, example)
 
 
+def _differing_times(parts: Sequence[xr.Dataset]) -> list[Hashable]:
+    """Single times that do not hold for all parts, such as the one at which a forecast began."""
+    first = parts[0]
+    return [
+        name
+        for name, coord in first.coords.items()
+        if coord.ndim == 0
+        and holds_stamps(coord)
+        and not all(name in part.coords and coord.equals(part[name]) for part in parts)
+    ]
+
+
 def _first_time(part: xr.Dataset) -> Any:
-    name = time_coordinate(part)
+    name = _time_of(part)
     assert name is not None
     values = part[name].values
-    return normalise_stamps(values).min() if values.dtype.kind in "MO" else values.min()
+    if values.dtype.kind in "MO":
+        return normalise_stamps(values).min()
+    return values.min() if values.dtype.kind in "fiu" else min(values.tolist())
 
 
 def _each_variable_once(parts: Sequence[Part]) -> list[Part]:
@@ -227,11 +251,11 @@ def _each_variable_once(parts: Sequence[Part]) -> list[Part]:
         for label, part in parts
     ]
     together = []
-    for key, names in shared.items():
+    for key, own_names in shared.items():
         group: list[Part] = []
         for label, part in (parts[number] for number in key):
             time = _time_dim(part)
-            own = part.drop_vars([name for name in part.data_vars if name not in names])
+            own = part.drop_vars([name for name in part.data_vars if name not in own_names])
             for _, before in group:
                 if time in own.indexes and time in before.indexes:
                     own = own.isel({time: ~own.indexes[time].isin(before.indexes[time])})

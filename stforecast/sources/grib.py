@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from stforecast.errors import DataError, first_line
-from stforecast.sources.combine import check_same_grid, merge_parts
+from stforecast.sources.combine import Part, check_same_grid, merge_parts
 from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.messages import check_messages
 from stforecast.sources.steps import to_valid_time
@@ -97,6 +97,7 @@ def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
             taken.add(unique)
             part = part.rename({name: unique}) if unique != name else part
         labelled.append((f"{', '.join(map(str, part.data_vars))} in {path}", part))
+    labelled = _on_levels_of_all(labelled)
     check_same_grid(labelled)
     try:
         return merge_parts(labelled)
@@ -105,3 +106,29 @@ def _merged(path: str, parts: list[xr.Dataset]) -> xr.Dataset:
             f"the fields of {path} do not fit together ({first_line(error)[:200]}); take "
             "them apart with grib_copy"
         ) from None
+
+
+def _on_levels_of_all(parts: list[Part]) -> list[Part]:
+    """Fields of one type of level on the levels that any of them has, missing on the others.
+
+    A forecast has some of its quantities on fewer levels than others.
+    """
+    levels: dict[str, list[float]] = {}
+    differ: set[str] = set()
+    for _, part in parts:
+        for dim in map(str, part.dims):
+            if dim not in part.indexes or dim != _type_of_level(part):
+                continue
+            own = part.indexes[dim].tolist()
+            known = levels.setdefault(dim, own)
+            if known != own:
+                differ.add(dim)
+                levels[dim] = known + [level for level in own if level not in known]
+    return [
+        (label, part.reindex({dim: levels[dim] for dim in differ if dim in part.indexes}))
+        for label, part in parts
+    ]
+
+
+def _type_of_level(part: xr.Dataset) -> str:
+    return str(next(iter(part.data_vars.values())).attrs.get("GRIB_typeOfLevel"))

@@ -12,6 +12,7 @@ from stforecast import names
 from stforecast.timeaxis import TimeStep
 
 _UNITS = re.compile(r"\s*\w+\s+since\s+.+|.*%Y%m%d.*", re.IGNORECASE)
+_TEXT_NAMES = ("times", "time", "dates", "date", "datetime", "valid_time")
 _WHEN_MADE = ("forecast_reference_time", "init_time", "analysis_time", "reference_time")
 
 
@@ -30,12 +31,16 @@ def time_coordinate(
     """The coordinate of dates, of `ndim` dimensions none of which is in `others`.
 
     Of several the one of valid times, else any but the time at which a forecast was made, else
-    that one.
+    that one. The bounds of a single time are dates along a dimension of their own, and no axis.
     """
+    bounds = {bounds_of(coord) for coord in data.coords.values()}
     dated = [
         (str(name), coord)
         for name, coord in data.coords.items()
-        if coord.ndim == ndim and not set(coord.dims) & set(others) and holds_stamps(coord)
+        if coord.ndim == ndim
+        and name not in bounds
+        and not set(coord.dims) & set(others)
+        and holds_stamps(coord)
     ]
 
     def rank(item: tuple[str, xr.DataArray]) -> tuple[bool, ...]:
@@ -49,6 +54,19 @@ def time_coordinate(
         )
 
     return min(dated, key=rank)[0] if dated else None
+
+
+def bounds_of(coord: xr.DataArray) -> str | None:
+    """The variable that holds the bounds of a coordinate, as that says."""
+    return coord.attrs.get("bounds") or coord.encoding.get("bounds")
+
+
+def text_times(data: xr.Dataset) -> str | None:
+    """The variable with dates as text along one dimension, such as WRF's ``Times``."""
+    for name, item in data.variables.items():
+        if item.ndim == 1 and item.dtype.kind in "SUT" and str(name).lower() in _TEXT_NAMES:
+            return str(name)
+    return None
 
 
 def stamps_of_frames(frames: int, step: TimeStep) -> NDArray[np.datetime64]:

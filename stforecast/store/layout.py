@@ -20,6 +20,8 @@ _SHARD_BYTES = 100 * 2**20
 _CHUNK_STEPS = 64  # so that one sample of a small grid does not read days around it
 # One-dimensional arrays along time: one chunk for most records, and room for a record to grow.
 _SERIES_CHUNK = 16_384
+# Calendars of a record that goes back to before 1582, when one took the place of another.
+_REFORMED = ("standard", "gregorian")
 
 
 @dataclass(frozen=True)
@@ -110,4 +112,6 @@ def holds_dates(variable: xr.Variable) -> bool:
 def time_encoding(axis: TimeAxis) -> dict[str, Any]:
     """Whole seconds from one epoch in the calendar of the axis, or microseconds if it must be."""
     unit = "seconds" if axis.has_whole_seconds else "microseconds"
-    return {"dtype": "int64", "units": f"{unit} since 1970-01-01", "calendar": axis.calendar}
+    # of numbers that begin after the reform of the calendar xarray takes all for days after it
+    epoch = "0001-01-01" if axis.calendar in _REFORMED else "1970-01-01"
+    return {"dtype": "int64", "units": f"{unit} since {epoch}", "calendar": axis.calendar}

@@ -1,6 +1,7 @@
 """Opening a store, on this machine or at an address."""
 
 import json
+import warnings
 
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
@@ -83,13 +84,18 @@ def read_group(path: Location) -> xr.Dataset:
     StoreError if its description cannot be read.
     """
     try:
-        with fast_codecs(path):
+        with fast_codecs(path), warnings.catch_warnings():
+            # of dates before the reform of the calendar, which numpy has none for
+            warnings.simplefilter("ignore", xr.SerializationWarning)
             dataset: xr.Dataset = xr.open_zarr(
                 zarr_store(path),
                 chunks=None,
                 consolidated=True,
                 decode_times=CFDatetimeCoder(time_unit="us"),
             )
+            for coord in dataset.coords.values():
+                if coord.dtype.kind == "O":
+                    coord.load()
     except Exception as error:
         if isinstance(path, RemotePath) and is_failure(error):
             reason = told(error, path.protocol).strerror

@@ -86,6 +86,40 @@ def test_all_level_types_of_a_file(many, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["many.grib2"]
 
 
+def test_fields_on_some_of_the_levels_only(tmp_path):
+    """Forecasts have the wind on all levels, and vorticity or vertical speed on a few of them."""
+    fields = [
+        field(name, "isobaricInhPa", level, value + level, hour)
+        for hour in range(3)
+        for name, levels, value in (("u", (850, 500), 0), ("w", (700, 500), 1000))
+        for level in levels
+    ]
+    dataset = open_source([messages(tmp_path / "levels.grib2", *fields)])
+    layout = lay_out(dataset, DataOptions(select={"isobaricInhPa": 500}))
+    np.testing.assert_allclose(layout.dataset.u[:, 0, 0], 500, atol=0.1)
+    np.testing.assert_allclose(layout.dataset.w[:, 0, 0], 1500, atol=0.1)
+    layout = lay_out(dataset, DataOptions(select={"isobaricInhPa": 850}, variables=["u"]))
+    np.testing.assert_allclose(layout.dataset.u[:, 0, 0], 850, atol=0.1)
+    with pytest.raises(DataError, match=r"850, 500 and 700"):
+        lay_out(dataset)
+
+
+def test_when_each_of_several_forecasts_began_is_no_fact_of_the_record(tmp_path):
+    files = [
+        messages(
+            tmp_path / f"{day}.grib2",
+            *(
+                field("2t", "heightAboveGround", 2, 280 + step, 24 * day, stepRange=str(step))
+                for step in (6, 12, 18, 24)
+            ),
+        )
+        for day in range(2)
+    ]
+    layout = lay_out(open_source(files))
+    assert layout.dataset.sizes["time"] == 8
+    assert list(layout.scalars) == ["heightAboveGround"]
+
+
 def test_values_are_read_when_asked_for(many):
     dataset = open_source([many])
     assert all(array.chunks is not None for array in dataset.data_vars.values())
