@@ -49,7 +49,7 @@ def conform(dataset: xr.Dataset) -> xr.Dataset:
     init, lead = _find(dataset, "init"), _find(dataset, "lead")
     if lead is not None and init is None:
         init = _time_of(dataset, lead)
-    if lead is not None and init is not None:
+    if lead is not None and init is not None and not _counts_from(dataset, init, lead):
         result = _rename(dataset, {init: names.INIT_TIME, lead: names.LEAD_TIME})
     else:
         result = _from_time(dataset, init)
@@ -112,6 +112,18 @@ def _time_of(dataset: xr.Dataset, lead: str) -> str | None:
     return None
 
 
+def _counts_from(dataset: xr.Dataset, init: str, lead: str) -> bool:
+    """Whether leads stand beside dates, and but say how long those are after one initial time."""
+    along = dataset[lead].dims
+    return (
+        dataset[init].ndim == 0
+        and len(along) == 1
+        and along[0] != lead
+        and along[0] in dataset.coords
+        and _holds_dates(dataset[along[0]])
+    )
+
+
 def _from_time(dataset: xr.Dataset, init: str | None) -> xr.Dataset:
     """Fields along time, of one forecast whose initial time stands beside, or of none."""
     time = next(
@@ -138,7 +150,14 @@ def _from_time(dataset: xr.Dataset, init: str | None) -> xr.Dataset:
 
 def _rename(dataset: xr.Dataset, new: dict[str, str]) -> xr.Dataset:
     """Rename coordinates and, with them, the dimension each lies along."""
-    in_the_way = [name for name in new.values() if name in dataset.variables and name not in new]
+    in_the_way = {name for name in new.values() if name in dataset.variables and name not in new}
+    # the own coordinate of a dimension that takes the name of another coordinate along it
+    in_the_way |= {
+        str(dim)
+        for old in new
+        for dim in dataset[old].dims
+        if dim != old and dim in dataset.coords and dim not in new
+    }
     result = dataset.drop_vars(in_the_way)
     changes: dict[Hashable, str] = {}
     for old, name in new.items():

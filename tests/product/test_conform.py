@@ -85,6 +85,34 @@ def test_times_beside_one_initial_time():
     checked(data, INITS[:1], LEADS, VALUES[:1])
 
 
+def test_leads_beside_times_and_one_initial_time_as_iris_writes_them():
+    data = xr.Dataset(
+        {"t": (("time", "lat", "lon"), VALUES[0])},
+        coords={
+            "time": INITS[0] + LEADS,
+            "forecast_period": ("time", [6.0, 12.0, 18.0], {"units": "hours"}),
+            "forecast_reference_time": INITS[0],
+            **PLACE,
+        },
+    )
+    data["forecast_period"].attrs["standard_name"] = "forecast_period"
+    data["forecast_reference_time"].attrs["standard_name"] = "forecast_reference_time"
+    checked(data, INITS[:1], values=VALUES[:1])
+
+
+def test_initial_times_beside_the_valid_times_of_one_lead():
+    data = xr.Dataset(
+        {"t": (("time", "lat", "lon"), VALUES[:, 0])},
+        coords={
+            "time": INITS + LEADS[0],
+            "forecast_reference_time": ("time", INITS),
+            "step": LEADS[0],
+            **PLACE,
+        },
+    )
+    checked(data, leads=LEADS[:1], values=VALUES[:, :1])
+
+
 def test_times_alone_have_no_lead():
     data = xr.Dataset(
         {"t": (("time", "lat", "lon"), VALUES[0, :2])}, coords={"time": INITS, **PLACE}
