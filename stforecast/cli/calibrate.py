@@ -50,7 +50,7 @@ def command(
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Learn from the errors of past forecasts how sure a forecast is.
+    """Learn from past errors how sure a forecast is.
 
     RUN is the folder of a run [default: that of the experiment]; several make an ensemble. Training
     does this at its end for each run; ensembles, and longer forecasts, need it once. What is

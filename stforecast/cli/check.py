@@ -50,7 +50,7 @@ Examples:
 )
 @talk_options
 def command(session: Session, store: str, quick: bool, sources: bool) -> None:
-    """Prove that a tensor store is whole, or name all that is broken.
+    """Prove that a tensor store is whole, or say what is not.
 
     STORE is what stforecast ingest made, on this machine or at an address, and also what it left
     unfinished.

@@ -71,12 +71,12 @@ def command(
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train several models alike and compare their scores and costs.
+    """Train several models alike, and compare them.
 
     EXPERIMENT is an experiment file (as -c). Every model is trained on the same data, splits and
     budget, once with each seed, and scored on the test period as `stforecast verify` does, beside
-    persistence and climatology. Tables and a figure of error against cost go to
-    runs/NAME/compare/, and each run to a folder of its own there, which the other commands take.
+    persistence and climatology. Tables of scores and costs, and a figure of error against cost, go
+    to runs/NAME/compare/, and each run to a folder of its own there, which the other commands take.
     Asked again it trains only what is missing, from the last batch of a run that was interrupted.
     """
     if experiment is not None and config is not None:

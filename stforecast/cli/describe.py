@@ -26,7 +26,7 @@ Rows = list[tuple[str, str]]
 # Of a store that grew file by file.
 _MOST_SOURCES = 12
 # Attributes of a forecast that hold whole structures.
-_LONG = ("stforecast_experiment", "stforecast_model_settings")
+_LONG = ("stforecast_data", "stforecast_experiment", "stforecast_model_settings")
 
 
 def store(path: Location) -> Table:

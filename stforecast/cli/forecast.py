@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    help="Of the members of such runs [default: 0].",
+    metavar="N",
+    help="Of the noise that the members of such runs differ by [default: 0].",
 )
 @click.option(
     "--interval",
@@ -120,9 +121,14 @@ if TYPE_CHECKING:
     type=click.Choice(["forecast", "time"]),
     default="forecast",
     show_default=True,
-    help="time writes one forecast along plain (time, y, x), for CDO, ncview and GIS.",
+    help="forecast: along initial and lead times; time: one forecast along plain (time, y, x), for "
+    "CDO, ncview and GIS.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT though it is no forecast of ours.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace OUTPUT, also where it is something else than a forecast made here.",
+)
 @scheduler_option
 @experiment_options
 @talk_options

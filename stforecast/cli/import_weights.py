@@ -96,10 +96,11 @@ def command(
     config: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Make a run of public weights, which computes what the public code does.
+    """Make a run of weights that others published.
 
-    FILE is a checkpoint (.pth, .pt, .ckpt) or .safetensors; nothing in it is executed. Weights that
-    are missing, left over or of a wrong shape are named.
+    The run computes what the public code does. FILE is a checkpoint (.pth, .pt, .ckpt) or
+    .safetensors; nothing in it is executed. Weights that are missing, left over or of a wrong shape
+    are named.
 
     Grid, variables, time step and split are those of the experiment's tensor store; windows.history
     must be that of the weights. The run's horizon is what they forecast at once, and longer

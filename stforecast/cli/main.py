@@ -1,5 +1,6 @@
 """The command `stforecast` and its subcommands, each loaded only when it is called."""
 
+import difflib
 import gc
 import importlib
 import sys
@@ -40,6 +41,15 @@ class Program(click.Group):
         module = importlib.import_module(f"stforecast.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        near = difflib.get_close_matches(name, _COMMANDS, n=1)
+        if near and name not in _COMMANDS:
+            ctx.fail(f"No such command {name!r}. Did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
     def main(
         self,
@@ -88,9 +98,9 @@ With data of your own, start with an experiment file filled from them:
 def program() -> None:
     """Forecasts of gridded flows, traffic and weather, from raw files to georeferenced maps.
 
-    An experiment file says which data, which samples, which model and how long to train. Every
-    command takes it with -c FILE; without, ./stforecast.yaml is taken if there is one, else the
-    built-in demo. Outputs go to runs/NAME/.
+    An experiment file says which data, which samples, which model and how long to train. Commands
+    take it with -c FILE; without, ./stforecast.yaml is taken if there is one, else the built-in
+    demo. Outputs go to runs/NAME/.
     """
 
 

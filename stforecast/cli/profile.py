@@ -119,14 +119,14 @@ def command(
     precision: Literal["float32", "bf16", "float16"],
     json_file: str | None,
 ) -> None:
-    """Measure what the systems cost: parameters, multiply-adds, time and memory.
+    """Measure what the systems cost in time and memory.
 
-    Multiply-adds are of one forecast of one sample, and of each of its frames, counted by torch on
-    convolutions and matrix products. Times are medians of some calls, ± half of their range: of a
-    forecast, by sample, and of a training step of the whole batch (forward in the middle of the
-    sampling schedule, loss, backward, Adam). Memory is the most that torch held at once: weights,
-    samples and all between them, in training gradients and the optimiser's state too; the program
-    and its libraries are not counted.
+    Parameters are counted, too, and multiply-adds: those of one forecast of one sample, and of each
+    of its frames, by torch on convolutions and matrix products. Times are medians of some calls, ±
+    half of their range: of a forecast, by sample, and of a training step of the whole batch
+    (forward in the middle of the sampling schedule, loss, backward, Adam). Memory is the most that
+    torch held at once: weights, samples and all between them, in training gradients and the
+    optimiser's state too; the program and its libraries are not counted.
 
     All run in a process apart: one that does not fit into memory does not lose the others. Ctrl-C
     shows what was measured until then.

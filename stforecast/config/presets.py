@@ -25,7 +25,7 @@ def experiment_presets() -> list[str]:
 
 def experiment_preset(name: str) -> Path:
     """The file of an experiment that comes with the package."""
-    _check_known(name, experiment_presets(), "experiment preset")
+    _check_known(name, experiment_presets(), "experiment preset {}")
     return presets_folder() / f"{name}.yaml"
 
 
@@ -71,7 +71,7 @@ def model_preset(
     prefix = _prefix(variant)
     name = f"{system}:{variant}" if variant else system
     preset = preset.removeprefix(prefix)
-    _check_known(preset, model_presets(name), f"preset of {name}")
+    _check_known(preset, model_presets(name), f"preset {{}} of {name}")
     content, _ = read_yaml(folder / system / f"{prefix}{preset}.yaml")
     training = content.pop("training", None) or {}
     settings = content.pop("model", None) or content
@@ -113,4 +113,4 @@ def _prefix(variant: str) -> str:
 def _check_known(name: str, names: list[str], what: str) -> None:
     if name not in names:
         hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
-        raise ConfigError(f"there is no {what} {name}{hint}")
+        raise ConfigError(f"there is no {what.format(name)}{hint}")

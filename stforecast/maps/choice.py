@@ -116,10 +116,12 @@ def _init_position(forecast: xr.Dataset, wanted: Any) -> int:
     for found in (exact, midnight, within):
         if len(found) == 1:
             return found[0]
-    span = f"{stamp_text(inits[0])} to {stamp_text(inits[-1])}"
     if within:
         raise MapError(f"the forecast has {len(within)} initial times in {wanted}; say which")
-    raise MapError(f"the forecast has no initial time {wanted}; it has {inits.size}, {span}")
+    there = stamp_text(inits[0])
+    if inits.size > 1:
+        there = f"{inits.size}, {there} to {stamp_text(inits[-1])}"
+    raise MapError(f"the forecast has no initial time {wanted}; it has {there}")
 
 
 def _iso(stamp: Any) -> str:

@@ -29,7 +29,7 @@ def read_overlay(path: str | Path) -> Geometries:
     """
     path = Path(path)
     if not path.exists():
-        raise MapError(f"there is no overlay {path}")
+        raise MapError(f"there is no overlay {path}; name a GeoJSON file or a shapefile")
     suffix = path.suffix.lower()
     crs: pyproj.CRS | None
     if suffix in _GEOJSON:

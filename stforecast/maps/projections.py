@@ -56,7 +56,8 @@ def named_projection(name: str, longitude: float, latitude: float) -> ccrs.Proje
     label = matches.get(name.lower())
     if label is None:
         near = difflib.get_close_matches(name.lower(), matches, n=1, cutoff=0.4)
-        hint = f"; did you mean {matches[near[0]]}?" if near else ""
+        some = "PlateCarree, Robinson and LambertConformal are some of those it has"
+        hint = f"; did you mean {matches[near[0]]}?" if near else f"; {some}"
         raise MapError(f"cartopy has no projection {name!r}{hint}")
     kind = known[label]
     about = {"central_longitude": longitude, "central_latitude": latitude}

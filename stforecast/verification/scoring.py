@@ -178,9 +178,11 @@ def _codes(groups: Groups, comparison: Comparison) -> NDArray[np.int64]:
 
 def _averaging(used: NDArray[np.bool_], weighted: bool) -> str:
     area = "weighted by cell area" if weighted else "all cells alike"
+    count = int(used.sum())
+    times = f"{count} initial time{'s' if count != 1 else ''}"
     return (
-        f"over {int(used.sum())} initial times and all cells, {area}; only values "
-        "that the observations and every system have"
+        f"over {times} and all cells, {area}; only values that the observations and every system "
+        "have"
     )
 
 

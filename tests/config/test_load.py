@@ -166,7 +166,7 @@ WRONG = {
     "training=[1": "is not valid YAML",
     "training": "--set training is not KEY=VALUE",
     "=3": "is not KEY=VALUE",
-    "model.preset=none_such": "there is no preset of simvp none_such",
+    "model.preset=none_such": "there is no preset none_such of simvp",
 }
 
 
@@ -297,7 +297,7 @@ def test_a_variant_has_published_settings_of_its_own(tmp_path, monkeypatch, mode
     assert load_experiment(path).experiment.model.settings == settings
     with pytest.raises(ConfigError, match=r"no presets for the model simvp:tao; did you mean simv"):
         load_experiment(path, ["model.name=simvp:tao"])
-    words = "no preset of simvp:tau large; there are small"
+    words = "no preset large of simvp:tau; there are small"
     warnings.simplefilter("ignore", StForecastWarning)  # of settings that are left out
     with pytest.raises(ConfigError, match=words):
         load_experiment(path, ["model.name=simvp:tau", "model.preset=large"], carry=carried_over)

@@ -167,7 +167,6 @@ def _check_used(sources: Sequence[Covariate], given: Sequence[Given]) -> None:
                 if isinstance(source, (FileCovariates, LostCovariates)) and source.kind != "static"
             )
             name = item if isinstance(item, str) else getattr(item, "name", "what is given")
-            raise DataError(
-                f"{name} has nothing that the run is told"
-                + (f": it is told {wanted}" if wanted else ", which is told nothing from files")
-            )
+            if not wanted:
+                raise DataError(f"{name} is of no use: the run is told nothing from files")
+            raise DataError(f"{name} has nothing that the run is told: it is told {wanted}")
