@@ -1,5 +1,6 @@
 """Runs that forecast."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # Steps that are read from the end of a record, beyond a history, to find its last whole one.
 _TAIL = 64
+# Bytes of the part of a record that is held in memory for forecasts of a period.
 _PERIOD_BYTES = 2 * 2**30
 
 
@@ -109,7 +111,9 @@ class Run:
             stamp = store.axis.times_at(position)[()]
             store = part_of(store, position - spec.history_needed + 1, position + 1)
             position = int(store.axis.positions(stamp))
-        options = ForecastOptions(members, seed, interval, spread, batch_size)
+        options = ForecastOptions(
+            members=members, seed=seed, interval=interval, spread=spread, batch_size=batch_size
+        )
         return predict(self._told(future), store, [position], horizon, options)
 
     def hindcast(
@@ -152,16 +156,17 @@ class Run:
         steps = horizon_steps(self.ensemble, store, horizon)
         apart = store.axis.step.steps(every, "every")
         find = {"horizon": steps, "every": apart}
-        if store.path is None:
-            inits, _ = period_samples(store, spec, self.card, period, **find)
-            start, stop = int(inits[0]) - spec.history_needed + 1, int(inits[-1]) + steps + 1
-            size = 4 * (stop - start) * store.n_sequences
-            for length in store.shape[1:]:
-                size *= length
-            if size <= _PERIOD_BYTES:
-                store = part_of(store, start, stop)
         inits, sequences = period_samples(store, spec, self.card, period, **find)
-        options = ForecastOptions(members, seed, interval, spread, batch_size)
+        if store.path is None:
+            # a record without a store is read once, as far as it is needed and small
+            start, stop = int(inits[0]) - spec.history_needed + 1, int(inits[-1]) + steps + 1
+            frames = (stop - start) * store.n_sequences
+            if 4 * frames * math.prod(store.shape[1:]) <= _PERIOD_BYTES:
+                store = part_of(store, start, stop)
+                inits, sequences = period_samples(store, spec, self.card, period, **find)
+        options = ForecastOptions(
+            members=members, seed=seed, interval=interval, spread=spread, batch_size=batch_size
+        )
         with cluster.running(scheduler):
             return predict(self._told(future), store, inits, steps, options, sequences=sequences)
 

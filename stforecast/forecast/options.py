@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stforecast.options import MemberSpread, Precision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ForecastOptions:
     """What forecasts are to give, and how they are made.
 
