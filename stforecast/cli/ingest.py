@@ -99,6 +99,8 @@ def command(
     from stforecast.ingest import ingest
     from stforecast.ingest.append import append as add
 
+    if dry_run and scheduler is not None:
+        session.note("A dry run is done by this process; the cluster is not asked")
     workers = ClusterOptions() if dry_run else study.experiment.cluster
     with (
         working(session, workers, None if dry_run else scheduler),

@@ -1,5 +1,6 @@
 """Which experiment a command works on, and where its inputs and outputs lie."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -212,8 +213,17 @@ def name_of_store(store: str | Path) -> str:
 
 
 def name_of_files(files: tuple[str, ...]) -> str:
-    """A name for the study of files that no experiment names."""
-    stem = Path(files[0]).name
-    while (shorter := Path(stem).stem) != stem:
-        stem = shorter
-    return safe_name(stem.replace("*", "").replace("?", ""))
+    """A name for the study of files that no experiment names: the first one's, or its folder's.
+
+    Of a pattern, what stands in it beside wild cards.
+    """
+    place = location(files[0])
+    parts = (place.absolute() if isinstance(place, Path) else Path(place.path)).parts
+    for part in reversed(parts):
+        stem = part
+        while (shorter := Path(stem).stem) != stem:
+            stem = shorter
+        stem = re.sub(r"\[[^]]*\]|[*?]", "", stem)
+        if any(char.isalnum() for char in stem):
+            return safe_name(stem)
+    return safe_name("")

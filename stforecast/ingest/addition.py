@@ -1,5 +1,6 @@
 """Files that are added to a store: held against it, read, and written into it."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +12,13 @@ import xarray as xr
 
 from stforecast import names
 from stforecast._version import __version__
-from stforecast.errors import DataError, StForecastError
+from stforecast.errors import DataError, StForecastError, StForecastWarning
 from stforecast.ingest.assemble import times_text
 from stforecast.ingest.changes import Changes
 from stforecast.ingest.findings import Findings, listing, runs
 from stforecast.ingest.fits import check_fits, order_of_channels
 from stforecast.ingest.growth import Growth, grow
-from stforecast.ingest.joining import join_coordinates
+from stforecast.ingest.joining import differing_fields, join_coordinates, new_fields
 from stforecast.ingest.known import all_sources
 from stforecast.ingest.pipeline import Prepared, Progress, prepare
 from stforecast.ingest.static import without_known_fields
@@ -26,6 +27,7 @@ from stforecast.ingest.tally import counted, history_of, merge_history
 from stforecast.ingest.transform.recipe import is_resampled, recipe_of
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
+from stforecast.sources.times import holds_stamps
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.append import grown
 from stforecast.store.block import BlockDone
@@ -41,6 +43,10 @@ class MisfitError(DataError):
     """Files are not more of what a store holds."""
 
 
+class DiffersError(DataError):
+    """Files hold other values for times that a store has."""
+
+
 @dataclass(frozen=True)
 class Addition:
     """A store, and the record of files that go with it; nothing but times was read yet."""
@@ -54,8 +60,15 @@ class Addition:
     def of(cls, store: TensorStore, ds: xr.Dataset, options: DataOptions) -> "Addition":
         """Of the dataset of files; MisfitError, which names the store, when they do not fit."""
         try:
+            if _is_timeless(ds):
+                raise DataError(
+                    f"they hold fields without a time alone ({listed(ds.data_vars)}); name them "
+                    "together with a file of more times, or with one that the store has"
+                )
             files = _prepare(store, ds, options)
-            check_fits(store, TensorStore(files.dataset))
+            added = TensorStore(files.dataset)
+            check_fits(store, added)
+            others = differing_fields(store, added)
             growth = grow(
                 store.axis,
                 store.present,
@@ -65,6 +78,13 @@ class Addition:
             )
         except DataError as error:
             raise MisfitError(f"the files do not fit the store {store.path}: {error}") from error
+        if others:
+            warnings.warn(
+                f"{listed(others)} of the files {'is' if len(others) == 1 else 'are'} not the same "
+                f"as in the store {store.path}, which keeps its own",
+                StForecastWarning,
+                stacklevel=2,
+            )
         return cls(store, files, growth, options)
 
     def read(self, progress: Progress | None = None) -> Findings:
@@ -96,13 +116,16 @@ class Addition:
         told = _Told(self, progress)
         changes = self._changes(told)
         before = self.store.meta.sources
-        if not changes.blocks and all_sources(before, sources()) == before:
+        fields = new_fields(self.store.meta, self.files_meta)
+        nothing = not changes.blocks and not fields
+        if nothing and all_sources(before, sources()) == before:
             return self._findings(changes, changes.counts())
         meta = self.store.meta.model_copy(
             update={
                 "time_anchor": self.growth.axis.step.anchor,
                 "attrs": _agreed(self.store.meta.attrs, self.files_meta.attrs),
                 "channels": self._channels(),
+                "static": [*self.store.meta.static, *fields],
                 "stforecast_version": __version__,
             }
         )
@@ -148,7 +171,7 @@ class Addition:
             texts = [stamp_text(stamp) for stamp in stamps]
             if changes.differing.size > len(texts):
                 texts.append(f"{changes.differing.size - len(texts)} more")
-            raise DataError(
+            raise DiffersError(
                 f"the files hold other values than the store {self.store.path} for "
                 f"{listed(texts)}; nothing was changed: leave these times out, or make the store "
                 "anew with --overwrite"
@@ -239,3 +262,9 @@ def _in_step_of(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Pre
 def _agreed(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     """Attributes that still hold for all files: those that others contradict go."""
     return {key: value for key, value in ours.items() if theirs.get(key, value) == value}
+
+
+def _is_timeless(ds: xr.Dataset) -> bool:
+    """Whether all that a dataset holds are fields of rows and columns, and nothing tells a time."""
+    fields = all(values.squeeze().ndim == 2 for values in ds.values())
+    return bool(ds) and fields and not any(holds_stamps(coord) for coord in ds.coords.values())

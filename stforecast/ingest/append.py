@@ -1,15 +1,18 @@
 """Adding files to a tensor store: what is there stays, what is new comes in, all or nothing."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from stforecast import names
-from stforecast.errors import StoreError
+from stforecast.errors import DataError, StForecastWarning, StoreError
 from stforecast.folders import clear_leftovers, reason
 from stforecast.ingest.addition import Addition, MisfitError
+from stforecast.ingest.blame import blamed
 from stforecast.ingest.findings import Findings
+from stforecast.ingest.fits import storage_kept
 from stforecast.ingest.known import described, options_for, unknown_files
 from stforecast.ingest.pipeline import Progress, ingest, made_of
 from stforecast.ingest.provenance import look_at, naming_files
@@ -22,7 +25,7 @@ from stforecast.sources.files import find_files
 from stforecast.store import TensorStore
 from stforecast.store.commit import repair
 from stforecast.store.repository import SUFFIX, is_repository
-from stforecast.store.upload import refuse_address
+from stforecast.store.upload import refuse_growth
 
 # Seconds that an append waits for another one.
 PATIENCE = 60.0
@@ -54,7 +57,7 @@ def append(
     path = location(store)
     if isinstance(path, RemotePath):
         if not path.name.endswith(SUFFIX):
-            refuse_address(path)
+            refuse_growth(path)
         return _append(files, path, options, Path(base), progress, dry_run=dry_run)
     if dry_run:
         return _append(files, path, options, Path(base), progress, dry_run=True)
@@ -64,7 +67,10 @@ def append(
             held.enter_context(locked(path, patience=PATIENCE))
         except OSError as error:
             raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
-        return _append(files, path, options, Path(base), progress, dry_run=False)
+        findings = _append(files, path, options, Path(base), progress, dry_run=False)
+        # also where it turned out that nothing is new
+        clear_leftovers(Path(os.path.realpath(path)))
+        return findings
 
 
 def _append(
@@ -87,22 +93,29 @@ def _append(
             f"{path} holds independent sequences, which do not grow in time; make it anew with "
             "all files and --overwrite"
         )
+    kept = storage_kept(own, options.storage)
+    if kept is not None:
+        warnings.warn(kept, StForecastWarning, stacklevel=3)
     options = options_for(own.meta, options)
     if options.sources:  # which share their times, so that all are read
         return _add(own, files, options, base, progress, dry_run=dry_run)
     given = find_files(list(files), base)
     fresh = unknown_files(given, own.meta, options)
     if not fresh:
-        if isinstance(path, Path) and not dry_run:
-            clear_leftovers(Path(os.path.realpath(path)))
         return findings_of(own)
     try:
-        return _add(own, fresh, options, base, progress, dry_run=dry_run)
-    except MisfitError:
-        if len(fresh) == len(given):
+        try:
+            return _add(own, fresh, options, base, progress, dry_run=dry_run)
+        except MisfitError:
+            if len(fresh) == len(given):
+                raise
+            # new files of some variables, whose others are in files that are known
+            return _add(own, given, options, base, progress, dry_run=dry_run)
+    except DataError as error:
+        named = blamed(error, own, fresh, options, base)
+        if named is None:
             raise
-        # new files of some variables, whose others are in files that are known
-        return _add(own, given, options, base, progress, dry_run=dry_run)
+        raise named from error
 
 
 def _add(

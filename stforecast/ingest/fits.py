@@ -4,11 +4,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from zarr.codecs import BloscCodec
+
+from stforecast import names
 from stforecast.errors import DataError
 from stforecast.grid import Grid
 from stforecast.ingest.transform.recipe import difference as recipe_difference
 from stforecast.ingest.words import listed
+from stforecast.options import StorageOptions
 from stforecast.store import StoreMeta, TensorStore
+from stforecast.store.layout import Cut
+from stforecast.store.repository import is_repository
 
 # Scalars of a file that say when or how it was made, and not what it holds.
 _NOT_TELLING = ("step", "expver", "spatial_ref", "crs")
@@ -62,6 +68,34 @@ def check_fits(store: TensorStore, files: TensorStore) -> None:
             f"their clock is {files.meta.timezone}, that of the store {store.meta.timezone}; give "
             "data.timezone as it was"
         )
+
+
+def storage_kept(store: TensorStore, wanted: StorageOptions) -> str | None:
+    """A sentence on options of how values are cut and compressed that a store cannot follow.
+
+    None where it has all of those that are given: how it was made stays as it grows.
+    """
+    encoding = store.dataset[names.DATA].encoding
+    blosc = [codec for codec in encoding.get("compressors", ()) if isinstance(codec, BloscCodec)]
+    chunks = encoding["chunks"]
+    cut = Cut.of(store.dataset.sizes, wanted.model_copy(update={"chunk_steps": chunks[0]}))
+    has: dict[str, Any] = {
+        "format": "icechunk" if store.path is not None and is_repository(store.path) else "zarr",
+        "codec": blosc[0].cname.value if blosc else "none",
+        "level": blosc[0].clevel if blosc else wanted.level,
+        "chunk_steps": chunks[0],
+    }
+    if (encoding.get("shards") or chunks)[0] == cut.shards[names.TIME]:
+        has["shard_size"] = wanted.shard_size
+    asked = wanted.model_dump(exclude_unset=True, exclude={"memory_limit"}, exclude_none=True)
+    others = [f"data.storage.{key}" for key, value in asked.items() if has.get(key) != value]
+    if not others:
+        return None
+    keeps = f"{has['format']}, {has['codec']}, chunks of {chunks[0]} steps"
+    return (
+        f"the store {store.path} keeps how it was made ({keeps}) as it grows, so "
+        f"{listed(others)} cannot take effect; make it anew with --overwrite to change that"
+    )
 
 
 def _nearly(one: Grid, other: Grid) -> bool:

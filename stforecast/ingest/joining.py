@@ -12,7 +12,7 @@ from stforecast.ingest.assemble import coordinates_on_axis
 from stforecast.ingest.growth import Growth, joined_stamps
 from stforecast.ingest.layout import Layout
 from stforecast.ingest.timeline import Timeline
-from stforecast.store import TensorStore
+from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.layout import holds_dates
 from stforecast.timeaxis.stamps import Clock
 
@@ -29,7 +29,7 @@ def join_coordinates(
     which they have a variable that it lacks. Whatever does not change with time is the store's.
     DataError if the files lack the bounds of their times.
     """
-    dataset = store.dataset
+    dataset = with_new_fields(store, files)
     kept = np.flatnonzero(growth.old.present)
     added = np.flatnonzero(growth.added)
     rows = np.full(growth.axis.size, -1, np.int64)
@@ -86,6 +86,42 @@ def join_coordinates(
     }
     others[names.ABSENT] = xr.Variable(names.TIME, absent, dataset[names.ABSENT].attrs)
     return xr.Dataset(others, coords)
+
+
+def new_fields(store: StoreMeta, files: StoreMeta) -> list[ChannelMeta]:
+    """The fields without a time that files have and a store lacks."""
+    known = {field.name for field in store.static}
+    return [field for field in files.static if field.name not in known]
+
+
+def with_new_fields(store: TensorStore, files: xr.Dataset) -> xr.Dataset:
+    """The dataset of a store with the fields without a time that files have more, after its own."""
+    known = store.static_fields
+    theirs = [str(name) for name in files.get(names.STATIC_FIELD, xr.Variable((), "")).values.flat]
+    added = [
+        index for index, name in enumerate(theirs) if names.STATIC in files and name not in known
+    ]
+    if not added:
+        return store.dataset
+    own, new = store.dataset, files[names.STATIC].variable
+    values, labels = new.values[added], [theirs[index] for index in added]
+    if known:
+        values = np.concatenate([own[names.STATIC].values, values])
+        labels = [*known, *labels]
+        own = own.drop_vars([names.STATIC, names.STATIC_FIELD])
+    return own.assign({names.STATIC: (new.dims, values, new.attrs)}).assign_coords(
+        {names.STATIC_FIELD: (names.STATIC_FIELD, np.array(labels, dtype=object))}
+    )
+
+
+def differing_fields(store: TensorStore, files: TensorStore) -> list[str]:
+    """The fields without a time that both have, with other values than by rounding."""
+    both = [name for name in store.static_fields if name in files.static_fields]
+    return [
+        name
+        for name in both
+        if not np.allclose(store.static(name), files.static(name), rtol=1e-5, equal_nan=True)
+    ]
 
 
 def _joined(ours: xr.Variable, theirs: NDArray[Any]) -> NDArray[Any]:

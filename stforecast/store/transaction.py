@@ -81,7 +81,13 @@ class Transaction:
         (self.folder / MANIFEST).unlink(missing_ok=True)
         self._describe_data()
         left = [file for file in self.folder.rglob("*") if file.is_file()]
-        keys = sorted(file.relative_to(self.folder).as_posix() for file in left)
+        # hidden ones, such as those by whose way values went, are no part of the store
+        inside = [file.relative_to(self.folder) for file in left]
+        keys = sorted(
+            path.as_posix()
+            for path in inside
+            if not any(part.startswith(".") for part in path.parts)
+        )
         for array in {key.split("/")[0] for key in keys if "/" in key} - {names.DATA}:
             sync(self._session.store.delete_dir(array))
         # arrays are described before they have chunks

@@ -117,6 +117,24 @@ def refuse_address(target: RemotePath) -> NoReturn:
     raise StoreError(f"{target} cannot be changed: {_OTHERWISE}")
 
 
+def refuse_growth(target: RemotePath) -> NoReturn:
+    """StoreError for files that are to be added to a plain store at an address.
+
+    It tells a store that is there from one that is still to be made.
+    """
+    try:
+        there = (target / MANIFEST).is_file()
+    except OSError as error:
+        raise StoreError(f"{target} cannot be reached: {reason(error)}") from error
+    if there:
+        refuse_address(target)
+    raise StoreError(
+        f"there is no tensor store at {target} yet, and a plain one at an address does not grow: "
+        "make it with stforecast ingest without --append, or name one that ends in .icechunk, "
+        "which --append makes and lets grow"
+    )
+
+
 def _left_by(target: RemotePath) -> str | None:
     """Who began to write what lies at an address, if somebody did."""
     try:

@@ -1,7 +1,10 @@
 """Stores that keep their versions, in repositories of Icechunk."""
 
 import shutil
+import signal
+import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -94,6 +97,65 @@ class TestVersions:
         again = TensorStore.open(tmp_path / "v.icechunk")
         np.testing.assert_array_equal(again.read(0, 20, 4), record.read(0, 20, 4))
         assert check(tmp_path / "v.icechunk")
+
+
+SCRIPT = """
+    import os, signal
+    from stforecast.ingest.append import append
+    from stforecast.store import work
+
+    work._processors = lambda: 1
+
+    def progress(done, total):
+        if done == 24:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    append([{file!r}], {store!r}, progress=progress)
+"""
+
+
+class TestWhatDies:
+    def test_killed_in_a_transaction(self, tmp_path):
+        """The version before stays the newest, and the next append does all of it."""
+        paths = write(tmp_path, record(), parts_of((0, 12), (12, 40)))
+        store = tmp_path / "a.icechunk"
+        ingest(paths[:1], store, OPTIONS)
+        before = versions(store), TensorStore.open(store).read(0, 12)
+        script = textwrap.dedent(SCRIPT.format(file=paths[1], store=str(store)))
+        ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        assert ended.returncode == -signal.SIGKILL
+        assert versions(store) == before[0]
+        np.testing.assert_array_equal(TensorStore.open(store).read(0, 12), before[1])
+        assert check(store)
+        assert any(".partial-" in name for name in hidden(tmp_path))
+        append(paths[1:], store)
+        assert [version.message.partition(",")[0] for version in versions(store)] == [
+            "append: 40 times",
+            "ingest: 12 times",
+        ]
+        ingest(paths, tmp_path / "one.zarr", OPTIONS)
+        one = TensorStore.open(tmp_path / "one.zarr")
+        xr.testing.assert_identical(
+            TensorStore.open(store).dataset.drop_attrs().load(), one.dataset.drop_attrs().load()
+        )
+        assert TensorStore.open(store).meta.counts == one.meta.counts
+        assert check(store)
+        assert hidden(tmp_path) == []
+
+    @pytest.mark.parametrize("name", ["a.icechunk", "a.zarr"])
+    def test_values_that_go_by_way_of_a_file(self, tmp_path, monkeypatch, name):
+        """Where chunks hold too much for the memory limit; nothing of the file is left."""
+        paths = write(tmp_path, record(), parts_of((0, 22), (18, 40)))
+        ingest(paths, tmp_path / "one.zarr", OPTIONS)
+        monkeypatch.setattr("stforecast.store.work.largest_piece", lambda data: 10**12)
+        for path in paths:
+            append([path], tmp_path / name, OPTIONS)
+        xr.testing.assert_identical(
+            TensorStore.open(tmp_path / name).dataset.drop_attrs().load(),
+            TensorStore.open(tmp_path / "one.zarr").dataset.drop_attrs().load(),
+        )
+        assert check(tmp_path / name)
+        assert list((tmp_path / name).rglob(".spilled")) == []
 
 
 class TestWhatIsWrong:
