@@ -20,6 +20,8 @@ from stforecast.windows.generated import GeneratedDataset
 from stforecast.windows.order import BatchOrder
 
 THREADS: Final = 2  # that read blocks, at least
+# Bytes beside blocks and batches, at most: stacks of threads, the plan of an epoch.
+_BESIDE: Final = 8 * 2**20
 
 
 class ResumableLoader:
@@ -158,8 +160,9 @@ class _Blocks:
         frames = (spec.history + spec.horizon) * (1 + len(spec.lags))
         self._batches = 2 * min(batch_size, len(dataset)) * frames * self._frame
         self._limit = memory
-        # and the allocator keeps some of what was given back
-        self._memory = max(memory - memory // 32 - self._batches, memory // 2)
+        # the allocator keeps some of what was given back, and threads and plans take a little
+        beside = memory // 32 + min(memory // 16, _BESIDE) + self._batches
+        self._memory = max(memory - beside, memory // 4)
         self._smallest = whole_chunks(store)
         self.mixing = self._mixing(self._memory)
 

@@ -159,7 +159,7 @@ def test_short_sequences_are_read_together_and_once(monkeypatch: pytest.MonkeyPa
 
 def test_validation_keeps_its_order_and_reads_once(store: TensorStore) -> None:
     counted = Reads(store)
-    batches = loader(counted, shuffle=False, memory=MEMORY // 2)
+    batches = loader(counted, shuffle=False, memory=5 * MEMORY // 8)
     for _ in range(2):
         counted.reads.clear()
         found = list(itertools.chain.from_iterable(inits(batches)))
