@@ -16,7 +16,7 @@ from stforecast.errors import DataError, StForecastError, StForecastWarning
 from stforecast.ingest.assemble import times_text
 from stforecast.ingest.changes import Changes
 from stforecast.ingest.findings import Findings, listing, runs
-from stforecast.ingest.fits import check_fits, order_of_channels
+from stforecast.ingest.fits import check_fits, order_of_channels, scalars_kept
 from stforecast.ingest.growth import Growth, grow
 from stforecast.ingest.joining import differing_fields, join_coordinates, new_fields
 from stforecast.ingest.known import all_sources
@@ -125,6 +125,7 @@ class Addition:
                 "time_anchor": self.growth.axis.step.anchor,
                 "attrs": _agreed(self.store.meta.attrs, self.files_meta.attrs),
                 "channels": self._channels(),
+                "scalars": scalars_kept(self.store.meta.scalars, self.files_meta.scalars),
                 "static": [*self.store.meta.static, *fields],
                 "stforecast_version": __version__,
             }

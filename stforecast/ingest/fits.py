@@ -114,6 +114,20 @@ def _nearly(one: Grid, other: Grid) -> bool:
     return True
 
 
+def scalars_kept(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """The scalars of a store but for dates that files contradict, such as when each was made."""
+    return {
+        name: scalar
+        for name, scalar in ours.items()
+        if not (
+            isinstance(scalar["value"], str)
+            and _DATE.fullmatch(scalar["value"]) is not None
+            and name in theirs
+            and theirs[name]["value"] != scalar["value"]
+        )
+    }
+
+
 def _tells_apart(name: str, scalar: Mapping[str, Any]) -> bool:
     """Whether a scalar is a member, a level or the like, of which a record has one."""
     standard_name = str(scalar.get("attrs", {}).get("standard_name", ""))

@@ -323,6 +323,17 @@ class TestWhatIsDone:
             append([path], tmp_path / "a.zarr", OPTIONS)
         assert TensorStore.open(tmp_path / "a.zarr").meta.attrs == {"title": "weather"}
 
+    def test_dates_that_contradict_go(self, tmp_path):
+        """Such as when each forecast began; other scalars are those of the first file."""
+        paths = []
+        for number, rows in enumerate(parts_of((0, 20), (20, 30), (30, 40))):
+            began = np.datetime64("1999-12-31", "ns") + np.timedelta64(number, "D")
+            part = record().isel(time=rows).assign_coords(began=began, height=2.0, step=number)
+            paths.append(str(tmp_path / f"{number}.nc"))
+            part.to_netcdf(paths[-1])
+        grow_and_compare(tmp_path, paths, [0, 1, 2])
+        assert set(TensorStore.open(tmp_path / "grown.zarr").meta.scalars) == {"height", "step"}
+
     def test_a_store_that_remembers_nothing_is_counted(self, tmp_path, grown):
         """As those written before stores could grow are."""
         store = TensorStore.open(grown)
