@@ -12,6 +12,9 @@ from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.messages import check_messages
 from stforecast.sources.steps import to_valid_time
 
+# Degrees by which longitudes may differ that are the same but for rounding.
+_NEAR = 1e-3
+
 
 def open_grib(path: Path, label: str | None = None) -> xr.Dataset:
     """A GRIB file, edition 1 or 2, lazily; `label` is what messages call it.
@@ -60,7 +63,31 @@ def _cleaned(part: xr.Dataset) -> xr.Dataset:
         part = part.drop_vars(["step", "valid_time"], errors="ignore")
         if "time" in part.coords:
             part["time"].attrs = times
-    return to_valid_time(tidy(part))
+    return to_valid_time(tidy(_with_its_columns(part)))
+
+
+def _with_its_columns(part: xr.Dataset) -> xr.Dataset:
+    """The fields with the longitude of each of their columns, from west to east.
+
+    cfgrib has the longitudes in ascending order, whichever way the rows of a message run and
+    where the grid ends just behind 0°E: fields would be mirrored, or a column aside.
+    """
+    attrs = next(iter(part.data_vars.values())).attrs
+    first = attrs.get("GRIB_longitudeOfFirstGridPointInDegrees")
+    if "longitude" not in part.dims or first is None or attrs.get("GRIB_jPointsAreConsecutive"):
+        return part
+    sign = -1 if attrs.get("GRIB_iScansNegatively") else 1
+    given = part["longitude"].values
+    ahead = (sign * (given - float(first)) + _NEAR) % 360
+    order = np.argsort(ahead, kind="stable")
+    if np.array_equal(order, np.arange(order.size)):
+        return part
+    columns = given[order][::sign]
+    columns = columns + 360.0 * np.cumsum(np.diff(columns, prepend=columns[0]) < 0)
+    if columns[0] >= 180 and columns[-1] >= 360 - _NEAR:
+        columns = columns - 360.0
+    turned = part.isel(longitude=slice(None, None, sign))
+    return turned.assign_coords(longitude=("longitude", columns, part["longitude"].attrs))
 
 
 def _is_analysis(part: xr.Dataset) -> bool:

@@ -86,6 +86,46 @@ def test_all_level_types_of_a_file(many, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["many.grib2"]
 
 
+@pytest.mark.parametrize("edition", [1, 2])
+@pytest.mark.parametrize(
+    ("keys", "longitudes"),
+    [
+        ((350, 0, 0), np.arange(-10.0, 1)),
+        ((350, 2, 0), np.arange(-10.0, 3)),
+        ((0, 359, 0), np.arange(360.0)),
+        ((9, 0, 1), np.arange(10.0)),
+        ((2, 355, 1), np.arange(-5.0, 3)),
+    ],
+    ids=["up to 0°E", "over 0°E", "round", "westwards", "westwards over 0°E"],
+)
+def test_columns_have_their_own_longitudes(tmp_path, keys, longitudes, edition):
+    first, last, westwards = keys
+    handle = eccodes.codes_grib_new_from_samples(f"regular_ll_sfc_grib{edition}")
+    grid = {
+        "iScansNegatively": westwards,
+        "Ni": longitudes.size,
+        "Nj": 2,
+        "latitudeOfFirstGridPointInDegrees": 50,
+        "latitudeOfLastGridPointInDegrees": 49,
+        "longitudeOfFirstGridPointInDegrees": first,
+        "longitudeOfLastGridPointInDegrees": last,
+        "iDirectionIncrementInDegrees": 1,
+        "jDirectionIncrementInDegrees": 1,
+    }
+    for key, item in grid.items():
+        eccodes.codes_set(handle, key, item)
+    values = longitudes[::-1] if westwards else longitudes
+    eccodes.codes_set_values(handle, np.tile(values, 2))
+    with (tmp_path / "a.grib").open("wb") as file:
+        eccodes.codes_write(handle, file)
+    eccodes.codes_release(handle)
+    opened = open_source([tmp_path / "a.grib"])
+    (name,) = opened.data_vars
+    np.testing.assert_allclose(opened.longitude.values % 360, longitudes % 360, atol=1e-6)
+    assert (np.diff(opened.longitude.values) > 0).all()
+    np.testing.assert_allclose(opened[name].values, np.tile(longitudes, (2, 1)), atol=0.01)
+
+
 def test_fields_on_some_of_the_levels_only(tmp_path):
     """Forecasts have the wind on all levels, and vorticity or vertical speed on a few of them."""
     fields = [
