@@ -13,6 +13,7 @@ import xarray as xr
 
 from stforecast.card import RunCard
 from stforecast.comparison.contenders import Contender, check_contenders
+from stforecast.comparison.estimate import long_text, seconds_of_forecasts
 from stforecast.comparison.references import scored_beside
 from stforecast.comparison.runs import VERIFICATION, Run, Status, Task, find_runs, train_run
 from stforecast.comparison.scored import Bar, Tell, identity_of, scores_of
@@ -53,6 +54,9 @@ class Campaign:
     costs: dict[str, Costs]
     """By the label of a contender."""
     notes: list[str]
+    shape: SampleShape
+    forecasts: int
+    """Of the test period, by which each run is scored."""
 
     @property
     def budget(self) -> str:
@@ -60,7 +64,7 @@ class Campaign:
         return budget_words(describe_budget(self.runs[0].contender.training))
 
     def describe(self) -> str:
-        """How much there is to do."""
+        """How much there is to do, and about how long it takes."""
         left = [run for run in self.runs if run.status is not Status.FINISHED]
         several = len(self.runs) > 1
         words = (
@@ -70,14 +74,24 @@ class Campaign:
             return f"{words}, all of them trained"
         if len(left) < len(self.runs):
             words += f", {len(self.runs) - len(left)} of them trained"
+        scoring = self._scoring_seconds(left)
         time = left[0].contender.training.max_time
         if time is not None:
-            seconds = parse_duration(time) * len(left)
-            hours, minutes = seconds / 3600, seconds / 60
-            long = f"{hours:.1f} hours" if hours >= 2 else f"{minutes:.0f} minutes"
-            words += f"; training takes about {long if minutes >= 2 else f'{seconds:.0f} seconds'}"
-            words += ", one run after the other, and scoring what the forecasts of each take"
+            training = long_text(parse_duration(time) * len(left))
+            words += f"; training takes about {training}{', one run after the other' * several}"
+        if scoring is not None:
+            words += ", and scoring about " if time is not None else "; scoring takes about "
+            of_each = " of each" if len(left) > 1 else ""
+            words += f"{long_text(scoring)} ({self.forecasts:,} forecasts{of_each})"
         return words
+
+    def _scoring_seconds(self, runs: Sequence[Run]) -> float | None:
+        """Seconds of all forecasts that some runs are scored by; None where that is not known."""
+        contenders = {run.contender.label: run.contender for run in runs}
+        found = seconds_of_forecasts(list(contenders.values()), self.costs, self.shape)
+        if not found:
+            return None
+        return self.forecasts * sum(found[run.contender.label] for run in runs)
 
     def run(
         self,
@@ -166,7 +180,7 @@ def make_campaign(
     """
     check_contenders(contenders, seeds)
     plan = make_plan(record, windows, split)
-    verification, notes = scored_beside(record, plan, verification)
+    verification, notes, forecasts = scored_beside(record, plan, verification)
     costs = {}
     for contender in contenders:
         if check is not None:
@@ -175,7 +189,7 @@ def make_campaign(
         costs[contender.label] = count_costs(model.name, plan.shape, **model.settings)
     task = Task(name, record, windows, split, verification)
     runs = find_runs(task, plan, folder, contenders, seeds, replace=replace)
-    return Campaign(task, runs, costs, notes)
+    return Campaign(task, runs, costs, notes, plan.shape, forecasts)
 
 
 def _words(done: Done) -> str:

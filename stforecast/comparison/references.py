@@ -19,10 +19,11 @@ ALWAYS: tuple[ReferenceName, ...] = ("persistence", "climatology")
 
 def scored_beside(
     record: TensorStore, plan: Plan, options: VerificationOptions
-) -> tuple[VerificationOptions, list[str]]:
+) -> tuple[VerificationOptions, list[str], int]:
     """The verification of every run: per lead time, beside persistence and climatology too.
 
-    Returns the options, and sentences about references that the record does not suit.
+    Returns the options, sentences about references that the record does not suit, and how many
+    forecasts of a run are scored.
 
     Raises:
         ConfigError: the experiment has no test period. DataError: it has no room for a forecast.
@@ -49,7 +50,8 @@ def scored_beside(
         else:
             wanted.append(name)
     by = [names.LEAD_TIME, *(group for group in options.by if group != names.LEAD_TIME)]
-    return options.model_copy(update={"references": wanted, "by": by}), notes
+    forecasts = inits.size * len(plan.splits.sequences_of("test"))
+    return options.model_copy(update={"references": wanted, "by": by}), notes, forecasts
 
 
 def _try(name: str, record: TensorStore, plan: Plan, init: int) -> None:

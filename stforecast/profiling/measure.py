@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from stforecast.models import SampleShape, create_model
+from stforecast.models import Covariates, Forecaster, SampleShape, create_model
 from stforecast.profiling.calls import Forecast, TrainingStep
 from stforecast.profiling.memory import peak_bytes
 from stforecast.training.hardware import Hardware, lay_out_kernels
 from stforecast.training.randomness import isolated
 
 Tell = Callable[[str], None]
+
+# Seconds of a call beside which what it sets up is no matter.
+_LONG = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,37 @@ def profile_model(job: Job, tell: Tell | None = None) -> Profile:
 
     tell: is given a word now and then on what is being measured.
     """
-    device = torch.device(job.hardware.device)
     with isolated(), _as_in_training(job.hardware):
-        torch.manual_seed(0)
-        model = create_model(job.name, job.shape, **job.settings)
-        lay_out_kernels(model, job.hardware.device)
-        model.to(device)
-        history, covariates = job.shape.example(job.batch)
-        history = history.to(device)
-        covariates = covariates and covariates.to(device)
-        inference = _measure(
-            Forecast(model, history, covariates, job.hardware), job, _telling(tell, "forecast")
-        )
-        step = TrainingStep(model, history, covariates, job.hardware)
+        made = _made(job)
+        inference = _measure(Forecast(*made, job.hardware), job, _telling(tell, "forecast"))
+        step = TrainingStep(*made, job.hardware)
         training_step = _measure(step, job, _telling(tell, "training step"))
     return Profile(inference, training_step)
+
+
+def forecast_seconds(job: Job) -> float:
+    """Seconds of a forecast of one sample, by few calls: a guess before a long work.
+
+    The first call sets things up, and counts only where it is so long that this is no matter.
+    """
+    device = torch.device(job.hardware.device)
+    with isolated():
+        call = Forecast(*_made(job), job.hardware)
+        seconds = [_timed(call, device)]
+        if seconds[0] < _LONG:
+            seconds.append(_timed(call, device))
+    return min(seconds) / job.batch
+
+
+def _made(job: Job) -> tuple[Forecaster, Tensor, Covariates | None]:
+    """The model with fresh weights, and a batch of noise for it."""
+    device = torch.device(job.hardware.device)
+    torch.manual_seed(0)
+    model = create_model(job.name, job.shape, **job.settings)
+    lay_out_kernels(model, job.hardware.device)
+    model.to(device)
+    history, covariates = job.shape.example(job.batch)
+    return model, history.to(device), covariates and covariates.to(device)
 
 
 def _measure(call: Forecast | TrainingStep, job: Job, tell: Callable[[], None]) -> Measured:
@@ -99,12 +119,17 @@ def _measure(call: Forecast | TrainingStep, job: Job, tell: Callable[[], None]) 
     seconds: list[float] = []
     while not seconds or (len(seconds) < job.repeats and sum(seconds) < job.max_seconds):
         tell()
-        _synchronize(device)
-        begin = time.perf_counter()
-        call()
-        _synchronize(device)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(_timed(call, device))
     return Measured(tuple(seconds), None if peak is None else idle + peak)
+
+
+def _timed(call: Callable[[], None], device: torch.device) -> float:
+    """Seconds of one call."""
+    _synchronize(device)
+    begin = time.perf_counter()
+    call()
+    _synchronize(device)
+    return time.perf_counter() - begin
 
 
 def _telling(tell: Tell | None, what: str) -> Callable[[], None]:

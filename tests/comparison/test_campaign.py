@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from stforecast.card import RunCard
 from stforecast.comparison import campaign as campaign_module
-from stforecast.comparison import gather, scored
+from stforecast.comparison import estimate, gather, scored
 from stforecast.comparison.runs import Status
 from stforecast.comparison.scored import identity_of
 from stforecast.comparison.scoring import hindcast, score
@@ -195,7 +195,9 @@ def test_scores_are_those_of_verify(record, compared_once):
     options = VerificationOptions(references=["history_mean", "persistence", "climatology"])
     for run in ("simvp-seed1", "convlstm-seed0"):
         model = load_trained(compared_once / run / "model", "cpu")
-        verified = score(hindcast(model, record, options), model, record, options)
+        forecasts = hindcast(model, record, options)
+        assert forecasts.sizes["init_time"] == campaign(record, compared_once).forecasts
+        verified = score(forecasts, model, record, options)
         kept = read_scores(compared_once / run / "verification/scores.nc")
         for name in ("rmse", "mae", "bias", "skill"):
             np.testing.assert_array_equal(kept[name].values, verified[name].values)
@@ -275,14 +277,41 @@ def test_models_that_cannot_be_made_are_told_before_anything_is_trained(record, 
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ("2min", "6 runs of max_time 2min each; training takes about 12 minutes, one run"),
-        ("10s", "6 runs of max_time 10s each; training takes about 60 seconds, one run after"),
-        ("1h30min", "6 runs of max_time 1h30min each; training takes about 9.0 hours, one"),
+        (
+            {"max_time": "2min"},
+            "6 runs of max_time 2min each; training takes about 12 minutes, one run after the "
+            "other, and scoring about 3 minutes (14 forecasts of each)",
+        ),
+        (
+            {"max_time": "10s"},
+            "6 runs of max_time 10s each; training takes about 60 seconds, one run after the "
+            "other, and scoring about 3 minutes (14 forecasts of each)",
+        ),
+        (
+            {"max_time": "1h30min"},
+            "6 runs of max_time 1h30min each; training takes about 9.0 hours, one run after the "
+            "other, and scoring about 3 minutes (14 forecasts of each)",
+        ),
+        (
+            {"max_steps": 4},
+            "6 runs of max_steps 4 each; scoring takes about 3 minutes (14 forecasts of each)",
+        ),
     ],
+    ids=str,
 )
-def test_the_time_it_takes_is_told(record, tmp_path, budget, words):
-    chosen = contenders(max_steps=None, max_time=budget)
-    assert campaign(record, tmp_path, chosen, (0, 1, 2)).describe().startswith(words)
+def test_the_time_it_takes_is_told(record, tmp_path, monkeypatch, budget, words):
+    seconds = {"simvp": 1.0, "convlstm": 3.5}
+    monkeypatch.setattr(estimate, "forecast_seconds", lambda job: seconds[job.name])
+    chosen = contenders(**{"max_steps": None, **budget})
+    made = campaign(record, tmp_path, chosen, (0, 1, 2))
+    assert made.describe() == words
+
+
+def test_the_time_of_one_run(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "forecast_seconds", lambda job: 0.01)
+    chosen = contenders({"simvp": {}}, max_steps=None, max_time="1min")
+    words = "1 run of max_time 1min; training takes about 60 seconds, and scoring about a second"
+    assert campaign(record, tmp_path, chosen, (0,)).describe() == f"{words} (14 forecasts)"
 
 
 def test_costs_are_those_of_the_models(record, tmp_path):
