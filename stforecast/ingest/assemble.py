@@ -1,11 +1,13 @@
 """The tensor layout of a record whose axes, place and times are known, and its description."""
 
 from datetime import UTC, datetime
+from math import prod
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from stforecast import names
 from stforecast._version import __version__
@@ -21,12 +23,14 @@ from stforecast.ingest.timeline import (
     on_timeline,
 )
 from stforecast.store import StoreMeta
-from stforecast.store.reading import reading
+from stforecast.store.reading import computed, reading
 from stforecast.store.schema import GenerationMeta, plain
 from stforecast.timeaxis import TimeAxis, stamp_text
 
 # Frames that are looked at to tell whether float32 holds the source's numbers exactly.
 _FRAMES_LOOKED_AT = 3
+# Cells of a block of all fields together: 32 MiB.
+_TOGETHER_CELLS = 2**23
 
 
 def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
@@ -41,9 +45,7 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
         on_timeline(source[channel.name].variable.transpose(*dims).astype(np.float32), timeline)
         for channel in layout.channels
     ]
-    arrays = [variable.data for variable in fields]
-    stack = da.stack if any(isinstance(array, da.Array) for array in arrays) else np.stack
-    data = stack(arrays, axis=len(lead) + 1)
+    data = _stack([variable.data for variable in fields], axis=len(lead) + 1)
 
     coords = coordinates_on_axis(layout, timeline)
     coords[names.CHANNEL] = xr.Variable(
@@ -73,6 +75,32 @@ def tensor(layout: Layout, timeline: Timeline) -> xr.Dataset:
         },
         coords=coords,
     )
+
+
+def _stack(arrays: list[Any], axis: int) -> Any:
+    """Fields as one array, with blocks of all of them where these are small.
+
+    Such blocks are made in one step each, of which dask keeps nothing while they are not asked for.
+    """
+    if not any(isinstance(array, da.Array) for array in arrays):
+        return np.stack(arrays, axis=axis)
+    lazy = [da.asarray(array) for array in arrays]
+    if len(lazy) * max(prod(array.chunksize) for array in lazy) > _TOGETHER_CELLS:
+        return da.stack(lazy, axis=axis)
+    dims = tuple(range(lazy[0].ndim))
+    return da.blockwise(
+        _stacked,
+        (*dims[:axis], len(dims), *dims[axis:]),
+        *(part for array in lazy for part in (array, dims)),
+        new_axes={len(dims): len(lazy)},
+        axis=axis,
+        dtype=np.float32,
+        meta=np.empty((0,) * (len(dims) + 1), np.float32),
+    )
+
+
+def _stacked(*fields: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    return np.stack(fields, axis=axis)
 
 
 def coordinates_on_axis(layout: Layout, timeline: Timeline) -> dict[str, Any]:
@@ -191,6 +219,8 @@ def times_text(axis: TimeAxis) -> str:
     """First and last time of an axis, and its step."""
     first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
     step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
+    if axis.size == 1:
+        return f"{stamp_text(first)}, 1 step of {step}"
     return f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}"
 
 
@@ -228,7 +258,7 @@ def rounding_notes(layout: Layout, timeline: Timeline) -> list[str]:
         if packed or not (stored.kind in "fiu" and stored.itemsize >= 4 and stored != np.float32):
             continue
         with reading():
-            values = array.isel({names.TIME: looked_at}).values
+            values = computed(array.variable.isel({names.TIME: looked_at}), scattered=True)
         with np.errstate(over="ignore"):
             kept = values.astype(np.float32)
         if not np.array_equal(

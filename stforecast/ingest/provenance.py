@@ -64,12 +64,7 @@ class Checksums:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checksum")
 
     def __enter__(self) -> "Checksums":
-        self._digests = [
-            self._pool.submit(_digest, file.path, self._stopped)
-            if isinstance(file.path, Path)
-            else None
-            for file in self._seen
-        ]
+        self._digests = self._pool.submit(self._all)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -82,8 +77,14 @@ class Checksums:
         A file elsewhere is not read again for a checksum: the tag of its server stands for one.
         """
         return [
-            {**state_of(file), **({"sha256": digest.result()} if digest is not None else {})}
-            for file, digest in zip(self._seen, self._digests, strict=True)
+            {**state_of(file), **({"sha256": digest.hex()} if digest is not None else {})}
+            for file, digest in zip(self._seen, self._digests.result(), strict=True)
+        ]
+
+    def _all(self) -> list[bytes | None]:
+        return [
+            _digest(file.path, self._stopped) if isinstance(file.path, Path) else None
+            for file in self._seen
         ]
 
 
@@ -136,25 +137,26 @@ def _look_at(path: Location) -> SeenFile:
     return SeenFile(path, sum(part.st_size for part in parts), max(part.st_mtime for part in parts))
 
 
-def _digest(path: Path, stopped: Event) -> str:
+def _digest(path: Path, stopped: Event) -> bytes:
     """The checksum of a file; of a folder, that of the list of its files and their checksums."""
     try:
         if not path.is_dir():
             return _sha256(path, stopped)
         lines = [
-            f"{_sha256(part, stopped)} {part.relative_to(path).as_posix()}" for part in _files(path)
+            f"{_sha256(part, stopped).hex()} {part.relative_to(path).as_posix()}"
+            for part in _files(path)
         ]
     except OSError:
         raise DataError(f"{path} is gone or cannot be read") from None
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
-def _sha256(path: Path, stopped: Event) -> str:
+def _sha256(path: Path, stopped: Event) -> bytes:
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while not stopped.is_set() and (block := file.read(_BLOCK)):
             digest.update(block)
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def _files(path: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.errors import DataError
 from stforecast.ingest.findings import Run, runs
-from stforecast.store.reading import reading
+from stforecast.store.reading import computed, reading
 from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, normalise_stamps, stamp_text
 from stforecast.timeaxis.stamps import SECOND, Clock
 
@@ -227,7 +227,7 @@ def _fullness(dataset: xr.Dataset, rows: NDArray[np.int64]) -> NDArray[np.float6
         for variable in _fields(dataset):
             taken = _take(variable, rows[part]).transpose(names.TIME, ...)
             with reading():
-                values = np.asarray(taken.values, np.float64).reshape(part.size, -1)
+                values = computed(taken, scattered=True).astype(np.float64).reshape(part.size, -1)
             values = np.where(np.isfinite(values), values, np.nan)
             result[part, 0] += np.isfinite(values).sum(axis=1)
             result[part, 1] += (np.nan_to_num(values) != 0).sum(axis=1)

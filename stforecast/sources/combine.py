@@ -9,6 +9,7 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.errors import DataError, first_line
+from stforecast.sources.steps import REFERENCES, references_of
 from stforecast.sources.times import bounds_of, holds_stamps, text_times, time_coordinate
 from stforecast.sources.versions import EXPVER, merge_versions
 from stforecast.timeaxis import calendar_of, normalise_stamps
@@ -207,6 +208,12 @@ def _along_time(group: list[Part]) -> xr.Dataset:
             f"{first} and the {len(group) - 1} files beside it do not fit together: "
             f"{first_line(error)}"
         ) from None
+    references = [references_of(part, dim) for part in ordered]
+    known = [item for item in references if item is not None]
+    if len(known) == len(ordered):
+        joined.encoding[REFERENCES] = np.concatenate(known)
+    else:
+        joined.encoding.pop(REFERENCES, None)
     return _with_encoding(joined, example)
 
 
@@ -218,7 +225,9 @@ def _differing_times(parts: Sequence[xr.Dataset]) -> list[Hashable]:
         for name, coord in first.coords.items()
         if coord.ndim == 0
         and holds_stamps(coord)
-        and not all(name in part.coords and coord.equals(part[name]) for part in parts)
+        and not all(
+            name in part.coords and coord.variable.equals(part[name].variable) for part in parts
+        )
     ]
 
 

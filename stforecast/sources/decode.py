@@ -13,8 +13,11 @@ from xarray.coders import CFDatetimeCoder
 from stforecast.grid import promote_references
 from stforecast.sources.times import time_coordinate
 
-# Cells of a block of a variable: 4 MiB of float32.
+# Cells of a block of all variables together: 4 MiB of float32; and the fewest of one of them.
 _BLOCK_CELLS = 2**20
+_LEAST_CELLS = 2**16
+# A chunk of a file with more cells is read in narrow blocks of several steps.
+_LONG_CELLS = 2**22
 
 
 def decode_arguments() -> dict[str, Any]:
@@ -50,15 +53,28 @@ def tidy(dataset: xr.Dataset) -> xr.Dataset:
             text = variable.attrs.get(attribute)
             if text is not None and any(word in dataset.variables for word in str(text).split()):
                 variable.encoding[attribute] = variable.attrs.pop(attribute)
+    with quietly():
+        for coord in dataset.coords.values():
+            if coord.dtype.kind == "O" and coord.ndim <= 2:
+                coord.load()  # dates of another calendar, of which xarray warns when they are read
     coordinate = time_coordinate(dataset)
     time = None if coordinate is None else dataset[coordinate].dims[0]
-    blocks = {name: in_blocks(item.variable, time) for name, item in dataset.data_vars.items()}
+    cells = block_cells(sum(item.ndim > 1 for item in dataset.data_vars.values()))
+    blocks = {
+        name: in_blocks(item.variable, time, cells) for name, item in dataset.data_vars.items()
+    }
     return dataset.assign({name: item for name, item in blocks.items() if item is not None})
 
 
-def in_blocks(variable: xr.Variable, time: Hashable | None) -> xr.Variable | None:
+def block_cells(fields: int) -> int:
+    """How many cells a block of a variable has where so many fields are read together."""
+    return max(_LEAST_CELLS, _BLOCK_CELLS // max(1, fields))
+
+
+def in_blocks(variable: xr.Variable, time: Hashable | None, cells: int) -> xr.Variable | None:
     """A field as dask blocks along time of whole chunks of its file; None for what is no field.
 
+    A block has about so many cells, or is a single chunk.
     Numbers packed in 16 bits or fewer are unpacked to float32, which holds them as well.
     """
     if variable.ndim < 2 or variable.dtype.kind not in "fiu" or variable.chunks is not None:
@@ -68,8 +84,8 @@ def in_blocks(variable: xr.Variable, time: Hashable | None) -> xr.Variable | Non
     stored = variable.encoding.get("preferred_chunks") or {}
     step = max(1, int(stored.get(first, 1)))
     blocks = {dim: variable.sizes[dim] for dim in variable.dims}
-    blocks[first] = max(1, _BLOCK_CELLS // (frame * step)) * step
-    if min(blocks[first], variable.sizes[first]) * frame > 4 * _BLOCK_CELLS:
+    blocks[first] = max(1, cells // (frame * step)) * step
+    if min(blocks[first], variable.sizes[first]) * frame > _LONG_CELLS:
         # a file made for reading time series: its chunks are long, so the blocks are narrow
         blocks |= _tile(variable, first, blocks[first], stored)
     chunked = variable.chunk(blocks)
@@ -87,7 +103,7 @@ def _tile(
     tile = {dim: min(int(stored.get(dim, size)), size) for dim, size in sizes.items()}
     for dim in reversed(others):
         cells = min(steps, variable.sizes[first]) * prod(tile.values())
-        tile[dim] = min(tile[dim] * max(1, 4 * _BLOCK_CELLS // cells), sizes[dim])
+        tile[dim] = min(tile[dim] * max(1, _LONG_CELLS // cells), sizes[dim])
     return tile
 
 

@@ -18,8 +18,8 @@ from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.files import is_zarr_array, on_this_machine
 from stforecast.sources.grib import open_grib
 from stforecast.sources.heaps import check_heaps
-from stforecast.sources.light import Reopened, without_its_file
-from stforecast.sources.runs import in_runs
+from stforecast.sources.light import Reopened, SourceFile
+from stforecast.sources.runs import Opened, in_runs
 from stforecast.sources.sniff import kind_of, why_not
 
 # Files that may be kept open, and how they are decoded in memory.
@@ -39,17 +39,16 @@ class NetCDF:
         """See :class:`stforecast.sources.base.Source`."""
         if len(locations) <= _FEW:
             return combine([(str(location), _open(location)) for location in locations])
-        files = Reopened(_open_again)
-        parts = ((str(location), _open_lightly(location, files)) for location in locations)
-        return combine(in_runs(parts))
+        return combine(in_runs(map(_open_lightly, locations), Reopened(_open_again)))
 
 
-def _open_lightly(location: Location, files: Reopened) -> xr.Dataset:
-    """The same as `_open`, and nothing of a local file is kept open or in memory."""
+def _open_lightly(location: Location) -> Opened:
+    """The same as `_open`, and the file itself where it can be read again when it is closed."""
     dataset = _open(location)
     if isinstance(location, Path) and kind_of(location) in ("netcdf3", "hdf5"):
-        return without_its_file(dataset, location, files)
-    return dataset
+        file = SourceFile.of(location)
+        return file.path, dataset, file
+    return str(location), dataset, None
 
 
 def _open_again(path: Path) -> xr.Dataset:

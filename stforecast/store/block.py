@@ -47,12 +47,18 @@ def write_block(values: Values, folder: Path | str, block: Block) -> BlockDone:
 
 
 def write_blocks(
-    values: Values, folder: Path | str, blocks: Sequence[Block], *, size: int = PIECE
+    values: Values,
+    folder: Path | str,
+    blocks: Sequence[Block],
+    *,
+    size: int = PIECE,
+    ahead: bool = True,
 ) -> Iterator[BlockDone]:
     """Like :func:`write_block` for blocks that follow one another along the first dimension.
 
     `values` are those of all of them. A chunk of the source that lies across two blocks is read
-    once, and the next piece of about `size` bytes is read while the one before is encoded.
+    once, and with `ahead` the next piece of about `size` bytes is read while the one before is
+    encoded.
     """
     keep_little()  # on a worker files are opened here
     folder = Path(folder)
@@ -61,7 +67,7 @@ def write_blocks(
     waiting = list(blocks)
     writer = _BlockWriter(folder, array, format, waiting.pop(0))
     try:
-        for piece in _ahead(pieces(values, size)):
+        for piece in _ahead(pieces(values, size)) if ahead else pieces(values, size):
             while len(piece):
                 piece = writer.add(piece)
                 if writer.is_full:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.core import flatten
+from dask.local import get_sync
 from numpy.typing import NDArray
 
 from stforecast import names
@@ -16,7 +18,7 @@ from stforecast.errors import DataError, StForecastError, first_line
 from stforecast.store.layout import Cut
 
 # What is read at once, in bytes of float32, where the chunks of the source are no larger.
-PIECE = 8 * 2**20
+PIECE = 4 * 2**20
 _ITEM = 4
 
 
@@ -107,13 +109,28 @@ def pieces(values: Values, size: int = PIECE) -> Iterator[NDArray[np.float32]]:
         begin = end
 
 
+def computed(
+    values: da.Array | xr.Variable | NDArray[Any], *, scattered: bool = False
+) -> NDArray[Any]:
+    """Values in memory, read in this thread.
+
+    Of the graph of dask no more is looked at than is needed: to make a graph faster dask goes
+    through all blocks of a record, for each piece of it, and that pays for `scattered` rows only,
+    of which it then reads no whole blocks. And it is told who computes, as to find out it would
+    load all that it has for clusters.
+    """
+    if isinstance(values, xr.Variable):
+        values = values.values if values.chunks is None else values.data
+    if not isinstance(values, da.Array):
+        return np.asarray(values)
+    if not scattered:
+        graph = values.dask.cull(flatten(values.__dask_keys__()))
+        values = da.Array(graph, values.name, values.chunks, meta=values._meta)
+    return np.asarray(values.compute(scheduler=get_sync, optimize_graph=scattered))
+
+
 def _read(values: Values, begin: int, end: int) -> NDArray[Any]:
-    part = values[begin:end]
-    if isinstance(part, xr.Variable):
-        part = part.values if part.chunks is None else part.data
-    if isinstance(part, da.Array):
-        part = part.compute(scheduler="synchronous")
-    return np.asarray(part)
+    return computed(values[begin:end])
 
 
 def _ends(sizes: tuple[int, ...], most: int) -> Iterator[int]:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import dask.array as da
 import numpy as np
 from numcodecs.blosc import Blosc
 from numpy.typing import NDArray
 
-from stforecast.store.reading import PIECE, reading
+from stforecast.store.reading import PIECE, computed, reading
 
 _ITEM = 4
 _CODEC = Blosc("lz4", 1, Blosc.BITSHUFFLE)
@@ -98,8 +97,8 @@ def spill(values: da.Array, path: Path, room: int) -> Spilled:
             slabs = [at for at in range(len(bounds) - 1) if begin <= bounds[at] < end]
             for number, tile in enumerate(tiles):
                 with reading():
-                    part: Any = values[(slice(begin, end), *tile)]
-                    part = np.asarray(part.compute(scheduler="synchronous"), np.float32)
+                    part = computed(values[(slice(begin, end), *tile)])
+                    part = part.astype(np.float32, copy=False)
                 for at in slabs:
                     rows = part[bounds[at] - begin : bounds[at + 1] - begin]
                     content = _CODEC.encode(np.ascontiguousarray(rows))

@@ -151,7 +151,9 @@ def _in_threads(
     def work(run: list[Block]) -> None:
         if stopped.is_set():
             return
-        for done in write_blocks(part_of(values, run), folder, run, size=PIECE):
+        # one thread reads while another encodes
+        part = part_of(values, run)
+        for done in write_blocks(part, folder, run, size=PIECE, ahead=False):
             results.put(done)
             if stopped.is_set():
                 return

@@ -19,7 +19,7 @@ from zarr.errors import ZarrUserWarning
 
 from stforecast import names
 from stforecast._version import __version__
-from stforecast.errors import StForecastError, StoreError
+from stforecast.errors import ClusterError, StForecastError, StoreError
 from stforecast.options import StorageOptions
 from stforecast.remote import Location, RemotePath, location
 from stforecast.store.block import BlockDone
@@ -112,7 +112,7 @@ def write_store(
             _finish(store, folder, describe, written)
             verify_store(folder, written.valid, store.axis, path)
         except StForecastError as error:
-            if not isinstance(error, ReadError):  # it would come again
+            if not isinstance(error, (ReadError, ClusterError)):  # it would come again
                 journal.forget()
             raise
         background.shutdown(wait=True)
@@ -220,10 +220,10 @@ def create_arrays(store: TensorStore, folder: Path, cut: Cut, storage: StorageOp
     attrs = {"long_name": "record, one channel per variable"}
     if store.grid.grid_mapping is not None:
         attrs["grid_mapping"] = store.grid.grid_mapping
-    template = da.zeros(data.shape, chunks=-1, dtype=np.float32)
+    # what is never computed stands in for the values
     dataset = dataset.assign(
         {
-            names.DATA: (data.dims, template, attrs),
+            names.DATA: (data.dims, da.zeros(data.shape, chunks=-1, dtype=np.float32), attrs),
             names.VALID_CELLS: (
                 lead,
                 np.zeros(_count_shape(store), np.int32),
@@ -251,19 +251,31 @@ def create_arrays(store: TensorStore, folder: Path, cut: Cut, storage: StorageOp
         {name: variables[name] for name in dataset.data_vars}, coords=coords, attrs=dataset.attrs
     )
     made = folder / ".arrays"
-    clean.to_zarr(
-        made,
-        mode="w",
-        zarr_format=3,
-        consolidated=False,
-        compute=False,
-        encoding=encodings(clean, cut, store.axis, storage),
-    )
+    _write_arrays(clean, made, encodings(clean, cut, store.axis, storage))
     for file in [path for path in made.rglob("*") if path.is_file()]:
         target = folder / file.relative_to(made)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)
     _remove_folders(made)
+
+
+def _write_arrays(dataset: xr.Dataset, folder: Path, encoding: dict[str, dict[str, Any]]) -> None:
+    """Write all arrays but the data, and of those the metadata, as xarray does.
+
+    xarray itself would write the data later by dask, for which dask loads all that it has for
+    clusters: more than is read at once.
+    """
+    own = encoding.pop(names.DATA)
+    to_zarr: dict[str, Any] = {"zarr_format": 3, "consolidated": False}
+    dataset.drop_vars(names.DATA).to_zarr(folder, mode="w", encoding=encoding, **to_zarr)
+    variables, attrs = xr.conventions.encode_dataset_coordinates(dataset)
+    data = variables[names.DATA]
+    lead = data.ndim - 3
+    none = np.empty((*(0,) * lead, *data.shape[lead:]), np.float32)
+    empty = xr.Dataset({names.DATA: (data.dims, none, data.attrs)}, attrs=attrs)
+    empty.to_zarr(folder, mode="a", encoding={names.DATA: own}, **to_zarr)
+    array: Any = zarr.open_array(folder / names.DATA, mode="r+")
+    array.resize(data.shape)
 
 
 def _remove_folders(folder: Path) -> None:
