@@ -31,7 +31,7 @@ from stforecast.ingest.static import StaticField, read_static, static_field
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
-from stforecast.sources.steps import REFERENCES, to_valid_time
+from stforecast.sources.steps import REFERENCES, began_at, to_valid_time
 from stforecast.sources.times import holds_stamps
 from stforecast.sources.versions import merge_versions
 from stforecast.store.schema import ChannelMeta, plain
@@ -283,7 +283,8 @@ def _references(dataset: xr.Dataset, axes: Axes) -> NDArray[Any] | None:
         is_other = coord.dims == (axes.time,) and name not in (axes.stamps_name, axes.time)
         if is_other and coord.attrs.get("standard_name") == "forecast_reference_time":
             return read_stamps(coord, str(name))
-    return None
+    began = began_at(dataset)
+    return None if began is None else np.repeat(began, axes.stamps.size)
 
 
 def _along(bounds: xr.DataArray, time: str) -> bool:

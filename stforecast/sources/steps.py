@@ -4,9 +4,13 @@ Accumulations of a reanalysis come so. What counts for a record is the valid tim
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+
+from stforecast.sources.times import holds_stamps
 
 _REFERENCE = ("forecast_reference_time",)
 _PERIOD = ("forecast_period",)
@@ -57,6 +61,24 @@ def to_valid_time(dataset: xr.Dataset) -> xr.Dataset:
     renamed = renamed.set_xindex(name) if name not in renamed.indexes else renamed
     renamed.encoding = {**dataset.encoding, REFERENCES: began.values.reshape(-1)}
     return renamed
+
+
+def began_at(dataset: xr.Dataset) -> NDArray[Any] | None:
+    """When the one forecast of a dataset began, as an array of one date; None where none is."""
+    for coord in dataset.coords.values():
+        told = coord.attrs.get("standard_name") in _REFERENCE
+        if told and coord.ndim == 0 and holds_stamps(coord) and coord.dtype.kind in "MO":
+            return np.atleast_1d(coord.values)
+    return None
+
+
+def references_of(dataset: xr.Dataset, dim: Hashable) -> NDArray[Any] | None:
+    """When the forecast of each row along a dimension began, None where nothing tells it."""
+    known: NDArray[Any] | None = dataset.encoding.get(REFERENCES)
+    if known is not None:
+        return known if known.size == dataset.sizes[dim] else None
+    began = began_at(dataset)
+    return None if began is None else np.repeat(began, dataset.sizes[dim])
 
 
 def _has_time(dataset: xr.Dataset) -> bool:

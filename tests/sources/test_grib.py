@@ -10,6 +10,7 @@ import xarray as xr
 
 from stforecast.errors import DataError
 from stforecast.ingest.layout import lay_out
+from stforecast.ingest.transform import build_record
 from stforecast.options import DataOptions
 from stforecast.sources import find_source, open_source
 
@@ -142,6 +143,26 @@ def test_fields_on_some_of_the_levels_only(tmp_path):
     np.testing.assert_allclose(layout.dataset.u[:, 0, 0], 850, atol=0.1)
     with pytest.raises(DataError, match=r"850, 500 and 700"):
         lay_out(dataset)
+
+
+def test_sums_since_forecasts_began_that_have_a_file_each(tmp_path):
+    files = [
+        messages(
+            tmp_path / f"{start}.grib",
+            *(
+                field(
+                    "tp", "surface", 0, start * step, start, stepType="accum", stepRange=f"0-{step}"
+                )
+                for step in range(1, 7)
+            ),
+        )
+        for start in (6, 12)
+    ]
+    options = DataOptions.model_validate({"variables": {"tp": {"accumulated": "forecast"}}})
+    for given, starts in ((files[:1], (6,)), (files, (6, 12)), (files[::-1], (6, 12))):
+        record = build_record(open_source(given), options)
+        values = record.layout.dataset.tp[:, 0, 0].values
+        np.testing.assert_allclose(values, np.repeat(starts, 6), atol=0.1)
 
 
 def test_when_each_of_several_forecasts_began_is_no_fact_of_the_record(tmp_path):
