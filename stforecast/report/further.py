@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from stforecast import names
+from stforecast.report.cells import Cell, Table
 from stforecast.report.diagrams import (
     case_curve,
     rank_counts,
@@ -14,10 +15,10 @@ from stforecast.report.diagrams import (
     spectra,
     threshold_curves,
 )
+from stforecast.report.event_tables import fss_table, threshold_table
 from stforecast.report.parts import Figure, Section, drawn
 from stforecast.report.pictures import Cases, case_picture, cases_of, error_picture, example_picture
 from stforecast.report.subject import Results, Subject, known_thresholds, sharpness
-from stforecast.report.tables import Cell, Table, fss_table, threshold_table
 from stforecast.report.words import capital, counted, number, spoken, with_unit
 from stforecast.verification.table_content import decimals
 

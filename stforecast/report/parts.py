@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from stforecast.report.cells import Table
 from stforecast.report.subject import Subject
-from stforecast.report.tables import Table
 
 MOST_DRAWN: Final = 4
 """Variables that figures are drawn of; tables have all."""
