@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-# Files that are read at once, and kept open: the variables of one are read one after the other.
-_OPEN = 16
+# Files that are read at once, and kept open (each takes a megabyte): the variables of one are read
+# one after the other.
+_OPEN = 4
 # Values that are kept rather than read again: stamps, bounds, whatever goes along with them.
 FEW = 2**14
 # Threads may read values of files at once, but the library cannot open one meanwhile.

@@ -25,6 +25,8 @@ SPILLED = f"{names.DATA}/.spilled"
 # Copies of a piece that a thread has at once, at most: as its library gives it, in float64, in
 # float32, stacked; one more piece is read ahead.
 _COPIES = 8
+# What is read at once to be turned, as far as there is room: several chunks, for longer pieces.
+_TURNED = 32 * 2**20
 _ITEM = 4
 # What the process takes when nothing can tell, and the most that counts: what else a notebook or a
 # longer program holds is not ours to limit. And what is taken beside pieces: buffers of files, and
@@ -103,7 +105,7 @@ def _turned(data: xr.DataArray, folder: Path, memory_limit: int, room: int) -> S
             "give more with --memory-limit, or cut the files into smaller chunks, for example with "
             "nccopy -c"
         )
-    return spill(data.data, folder / SPILLED, room // _COPIES)
+    return spill(data.data, folder / SPILLED, max(largest, min(room // _COPIES, _TURNED)))
 
 
 def _processors() -> int:
