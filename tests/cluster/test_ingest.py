@@ -82,6 +82,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
                 os.kill(killed[0], signal.SIGKILL)
 
         ingest(files, tmp_path / "spread.zarr", OPTIONS, progress=kill)
+        client.wait_for_workers(2, timeout=120)  # which the next test finds
     assert killed
     assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")
 
@@ -130,5 +131,6 @@ def test_a_worker_that_is_killed_in_an_append(
                 os.kill(killed[0], signal.SIGKILL)
 
         append(files[3:], tmp_path / "spread.zarr", progress=kill)
+        client.wait_for_workers(2, timeout=120)  # which the next test finds
     assert killed
     assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")
