@@ -22,6 +22,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from stforecast.errors import ConfigError
+from stforecast.forecast.apart import (
+    FEWEST_STRETCHES,
+    LARGEST_FACTOR,
+    exponent_of,
+    factor_of,
+    over_grid,
+)
 
 Floats = NDArray[np.float32]
 
@@ -42,12 +49,6 @@ _ERRORS = 150
 _GROUPS = 256
 # Errors without which a class is no class of its own.
 _FEWEST = 20
-# Of a single stretch of time nothing can be said; two are supposed.
-_FEWEST_STRETCHES = 2.0
-# Standard deviation of the logarithm of variances without which nothing can be learned from them.
-_SAME = 1e-3
-# Where members hardly differ, a factor would make noise of rounding errors.
-_LARGEST_FACTOR = 20.0
 
 
 class Bounds(NamedTuple):
@@ -67,7 +68,7 @@ class Tables:
     end where all that may be missed is missed there. factor: (L, C, G, N), by how much the members
     of an ensemble are to be drawn apart from their mean; ones without members. level: (L, C), the
     usual variance of members so drawn apart, averaged over the grid. told: (L, C), the exponent
-    with which the mean squared error of a time grows with that variance, see :func:`_told`.
+    with which the mean squared error of a time grows with that variance, see :func:`exponent_of`.
     minimum, maximum: (C,), bounds of the variables.
     """
 
@@ -113,12 +114,12 @@ class Tables:
         """
         factor = self.factor[self._classes(forecast)]
         leads = forecast.shape[-4]
-        drawn = _over_grid(factor**2 * variance)
+        drawn = over_grid(factor**2 * variance)
         relative = drawn / self.level[:leads]
         # a power of the variance beside its usual size is how much of it is believed
         believed = np.where(relative > 0, relative, 1.0) ** (self.told[:leads] - 1)
         drawn_by: Floats = (factor * np.sqrt(believed)[..., None, None]).astype(np.float32)
-        return np.minimum(drawn_by, _LARGEST_FACTOR)
+        return np.minimum(drawn_by, LARGEST_FACTOR)
 
     def _classes(self, forecast: Floats) -> tuple[NDArray[np.intp], ...]:
         """Where in tables (L, C, G, N) each forecast finds its own."""
@@ -183,7 +184,7 @@ def make_tables(
             scale[at] = _sizes(error, known)
             group[at] = _alike(scale[at], groups)
             place = group[at] * classes + which
-            squares = _over_grid(np.square(error).reshape(windows, height, width))
+            squares = over_grid(np.square(error).reshape(windows, height, width))
             order = np.argsort(place[known], kind="stable")
             limits = np.searchsorted(place[known][order], np.arange(groups * classes + 1))
             x, error, size = (
@@ -205,11 +206,11 @@ def make_tables(
                     x[part], error[part], size[part], low[channel], high[channel]
                 )
                 if spread is not None:
-                    factor[to] = _factor(error[part], spread[part])
+                    factor[to] = factor_of(error[part], spread[part])
             if variance is not None:
                 by = factor[*at].ravel()[place].reshape(windows, height, width)
-                drawn = _over_grid(by**2 * variance[:, lead, channel])
-                level[at], told[at], more = _told(squares, drawn, stretches)
+                drawn = over_grid(by**2 * variance[:, lead, channel])
+                level[at], told[at], more = exponent_of(squares, drawn, stretches)
                 factor[at] *= more
     fields = (leads, channels, height, width)
     return Tables(
@@ -230,7 +231,7 @@ def _widened(ends: Floats, stretches: float) -> Floats:
     if not np.isfinite(stretches):
         return ends
     tail = (1 + COVERAGES) / 2
-    wider = stdtrit(max(stretches, _FEWEST_STRETCHES), tail) / ndtri(tail)
+    wider = stdtrit(max(stretches, FEWEST_STRETCHES), tail) / ndtri(tail)
     median = ends[:2, :1].mean(axis=0, keepdims=True)
     shape = (1, COVERAGES.size, *(1,) * (ends.ndim - 2))
     widened: Floats = (median + (ends - median) * wider.reshape(shape)).astype(np.float32)
@@ -318,53 +319,6 @@ def _interval(
     upper = np.where(at_low, upper_only, upper)
     ordered = np.minimum(lower, upper), np.maximum(lower, upper)
     return np.clip(ordered[0], low, high), np.clip(ordered[1], low, high)
-
-
-def _factor(errors: Floats, variances: Floats) -> float:
-    """Root of mean squared error ÷ mean variance; 1 where there is neither."""
-    error = float(np.square(errors, dtype=np.float64).sum())
-    spread = float(variances.sum(dtype=np.float64))
-    if spread <= 0 or errors.size == 0:
-        return 1.0
-    return float(min(np.sqrt(error / spread), _LARGEST_FACTOR))
-
-
-def _told(errors: Floats, variances: Floats, stretches: float) -> tuple[float, float, float]:
-    """What the spread of a time tells of its error, from means over the grid (I,) of past times.
-
-    Times at which members differ more than usual are not always times of larger errors by as much:
-    a model may, for one, spread in proportion to the day's own range. The logarithm of the squared
-    error is regressed on that of the variance; a slope of one believes the spread, of zero takes it
-    to be the same at all times. It is what the non-homogeneous regression of Gneiting et al. (2005)
-    does with two coefficients of the variance, for fields whose scales are far apart. Of few
-    stretches of time a slope is hardly known, and is drawn towards zero by the positive part of
-    James and Stein (1961).
-
-    Returns the usual variance, the slope, and a factor for all members that keeps the mean of
-    what is drawn apart the same.
-    """
-    usable = (errors > 0) & (variances > 0)
-    if usable.sum() < _FEWEST:
-        return 1.0, 1.0, 1.0
-    error, variance = (np.log(item[usable].astype(np.float64)) for item in (errors, variances))
-    level = float(np.exp(variance.mean()))
-    apart = variance - variance.mean()
-    if apart.std() < _SAME:
-        return level, 1.0, 1.0
-    explained = min(float(np.corrcoef(apart, error)[0, 1]) ** 2, 1 - 1e-6)
-    known = explained / (1 - explained) * max(stretches, _FEWEST_STRETCHES)
-    shrunk = max(0.0, 1 - 1 / known) if known > 0 else 0.0
-    slope = float(np.clip((apart * error).sum() / np.square(apart).sum(), 0.0, 1.0)) * shrunk
-    more = np.exp(variance).mean() / (level * np.exp(slope * apart).mean())
-    return level * float(more), slope, float(np.sqrt(more))
-
-
-def _over_grid(values: Floats) -> Floats:
-    """Means of the known values of each field (..., H, W); 0 where there are none."""
-    known = np.isfinite(values)
-    count = np.maximum(known.sum(axis=(-2, -1)), 1)
-    mean: Floats = np.where(known, values, 0.0).sum(axis=(-2, -1), dtype=np.float64) / count
-    return mean
 
 
 def _bounds(values: Sequence[float | None] | None, channels: int, default: float) -> Floats:

@@ -146,7 +146,7 @@ class Addition:
             meta.counts = counted(counts)
             meta.sources = all_sources(before, sources())
             now = datetime.now(UTC)
-            meta.updated = now.isoformat(timespec="seconds")
+            meta.updated = now.isoformat(timespec="microseconds")
             if self.growth.moves:
                 # who has it open must know that its times are elsewhere now
                 meta.created = now.isoformat(timespec="microseconds")

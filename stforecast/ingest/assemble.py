@@ -191,7 +191,7 @@ def description(layout: Layout, timeline: Timeline, timezone: str) -> StoreMeta:
             if key != names.META_ATTRIBUTE
         },
         scalars=layout.scalars,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
         stforecast_version=__version__,
     )
 
