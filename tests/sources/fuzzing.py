@@ -137,7 +137,8 @@ def _serve(asked: int, answer: int) -> None:
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for stream in (1, 2):  # what C libraries print is no answer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     with os.fdopen(asked) as requests, os.fdopen(answer, "w") as answers:
         for line in requests:
             answers.write(json.dumps(attempt(*json.loads(line))) + "\n")
