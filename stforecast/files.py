@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,3 +31,23 @@ def written_whole(path: Path, what: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def require_folder(folder: Path, what: str) -> None:
+    """Make a folder that files can be written to, before the work that makes them.
+
+    StForecastError, naming `what` is to be written, if it cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StForecastError(
+            f"{what} cannot be written to {folder}: a file is there; name a folder"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StForecastError(
+            f"{what} cannot be written to {folder}: {reason}; choose another place"
+        ) from error

@@ -13,6 +13,7 @@ from stforecast.cli.study import HINDCAST, Study, open_study
 from stforecast.config import safe_name
 from stforecast.config.outputs import MAPS, STORE
 from stforecast.errors import DataError, MapError
+from stforecast.files import require_folder
 from stforecast.remote import Location
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def command(
     from stforecast.product import open_product
 
     options = study.experiment.maps
+    if output is not None:
+        folder = Path(output)
+    require_folder(folder, "maps")
     record = _record(observations, nearby, study)
     pictures: dict[Path, None] = {}
     refusals: list[MapError] = []
@@ -115,7 +119,7 @@ def command(
             if videos is not None:
                 drawn = plot_sequences(
                     product,
-                    folder if output is None else Path(output),
+                    folder,
                     variables=list(variable) or options.variables,
                     lead_time=[*lead_time] or options.lead_time,
                     sequences=_named(product, videos, sequences),
@@ -133,7 +137,7 @@ def command(
                 raise MapError(f"{path} is not of several sequences, so there is no {sequences[0]}")
             drawn = plot(
                 product,
-                folder if output is None else Path(output),
+                folder,
                 variables=list(variable) or options.variables,
                 lead_time=[*lead_time] or options.lead_time,
                 init_time=init_time,

@@ -25,6 +25,7 @@ from stforecast.cli.study import HINDCAST, Study, open_store, open_study, read_c
 from stforecast.config import Experiment
 from stforecast.config.outputs import VERIFICATION
 from stforecast.errors import ConfigError, DataError, StForecastWarning
+from stforecast.files import require_folder
 from stforecast.options import VerificationOptions
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def command(
             raise click.UsageError("--observations needs the forecast FILEs to score against them")
         study = open_study(session, config, overrides, own_data="observations")
         folder = Path(output or VERIFICATION)
+        _require_places(folder, report)
         with working(session, study.experiment.cluster, scheduler):
             scored = _score_files(
                 session, forecasts, observations, study.experiment, report is not None
@@ -131,6 +133,7 @@ def command(
     else:
         study, folders = _study_to_score(session, forecasts, config, overrides, store)
         folder = Path(output) if output is not None else study.verification
+        _require_places(folder, report)
         with working(session, study.experiment.cluster, scheduler):
             scored = _score_run(session, study, folders, folder, report is not None)
     session.show(score_table(scored.scores))
@@ -139,6 +142,13 @@ def command(
     if report is not None:
         page = _write_report(scored, Path(report or folder / REPORT), study, observations)
         click.echo(f"Report: {page}")
+
+
+def _require_places(folder: Path, report: str | None) -> None:
+    """StForecastError where scores or report could not be written after the work."""
+    require_folder(folder, "the scores")
+    if report:
+        require_folder(Path(report).parent, "the report")
 
 
 def _write_report(scored: _Scored, file: Path, study: Study, observations: tuple[str, ...]) -> Path:
