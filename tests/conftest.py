@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import stforecast  # noqa: F401  before a test imports ecCodes, see stforecast/_
 # The same examples in every run, however slow the machine.
 settings.register_profile("stforecast", derandomize=True, deadline=None)
 settings.load_profile("stforecast")
+
+# A shell that starts the tests in the background has Ctrl-C ignored, in all that they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Few tests that take long: they begin, so that none is left over when the others are through.
