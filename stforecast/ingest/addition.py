@@ -166,7 +166,8 @@ class Addition:
     def _changes(self, told: "_Told") -> Changes:
         """Compare what both have; DataError, naming the times, where their values differ."""
         order = order_of_channels(self.store.meta, self.files_meta)
-        changes = Changes(self.store, self.files.dataset, self.growth, order, told.add)
+        limit = self.options.storage.memory_limit
+        changes = Changes(self.store, self.files.dataset, self.growth, order, told.add, limit)
         if changes.differing.size:
             stamps = self.growth.axis.times_at(changes.differing[:_NAMED])
             texts = [stamp_text(stamp) for stamp in stamps]

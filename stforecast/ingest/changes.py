@@ -34,11 +34,12 @@ class Changes:
         growth: Growth,
         order: list[int],
         told: Callable[[int], None],
+        memory_limit: int,
     ) -> None:
         """`order` tells where in the files each channel of the store is."""
         self._store, self._growth = store, growth
         self._old, self._new = StoreRows(store, growth), rows_of(files, order)
-        found = compare(self._old, self._new, growth, told)
+        found = compare(self._old, self._new, growth, told, memory_limit)
         self.differing = np.flatnonzero(found.differing)
         self.filled = found.filled
         size, steps = growth.axis.size, shard_steps(store)

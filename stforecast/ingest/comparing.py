@@ -12,7 +12,8 @@ from stforecast import cluster
 from stforecast.ingest.growth import Growth
 from stforecast.ingest.joined import StoreRows
 from stforecast.store.reading import PIECE, Block, Values, pieces
-from stforecast.store.work import alone
+from stforecast.store.spill import Slices, tiles_of
+from stforecast.store.work import alone, at_once, room_of
 
 # Bytes of float32 that are held against each other as one piece of work.
 _TASK = 4 * PIECE
@@ -20,42 +21,69 @@ _TASK = 4 * PIECE
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found at some steps of the grown record."""
+    """What was found at the steps of the grown record."""
 
-    start: int
     differing: NDArray[np.bool_]
     """Where a field that both have is not the same, ``(time)``."""
     filled: NDArray[np.bool_]
     """Fields that the store has no value of and the files have, ``(time, channel)``."""
 
 
-def compare(old: StoreRows, new: da.Array, growth: Growth, told: Callable[[int], None]) -> Compared:
+@dataclass(frozen=True)
+class _Part:
+    """What was found in a part of the grid at some steps, each ``(time, channel)``."""
+
+    start: int
+    tile: Slices
+    same: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    """Where the store has a value."""
+    given: NDArray[np.bool_]
+    """Where the files have one."""
+
+
+def compare(
+    old: StoreRows,
+    new: da.Array,
+    growth: Growth,
+    told: Callable[[int], None],
+    memory_limit: int,
+) -> Compared:
     """What all times are that both have, each chunk of the files read once.
 
     A field of which one of them has no value at all is no other one: a variable that comes later
     than the others. Infinite values count as missing, as they do in a store. `told` is called with
-    numbers of such times as they are done.
+    numbers of such times as they are done. Where chunks hold too many times for the memory limit,
+    the files are read in parts of the grid, beside each of which the store is read anew.
     """
     size, channels = old.shape[:2]
-    differing, filled = np.zeros(size, bool), np.zeros((size, channels), bool)
+    same = np.ones((size, channels), bool)
+    known, given = np.zeros((2, size, channels), bool)
     shared = growth.shared
+    room = at_once(room_of(memory_limit))
     client = cluster.current_client()
     if client is not None and shared.any():
         cluster.require_shared(client, str(old.path))
 
-    def part(start: int, stop: int) -> Values:
-        values = new[start - growth.new.at : stop - growth.new.at]
+    def part(start: int, stop: int, tile: Slices) -> Values:
+        values = new[(slice(start - growth.new.at, stop - growth.new.at), *tile)]
         return values if client is None else alone(values)
 
     tasks = (
-        (part(start, stop), old, start, shared[start:stop])
+        (part(start, stop, tile), old, start, shared[start:stop], tile)
         for start, stop in _runs(new, growth, old)
+        for tile in _tiles(new, stop - start, room)
     )
     for found in cluster.spread(_compared, tasks, ordered=False):
-        rows = slice(found.start, found.start + found.differing.size)
-        differing[rows], filled[rows] = found.differing, found.filled
-        told(int(shared[rows].sum()))
-    return Compared(0, differing, filled)
+        at = slice(found.start, found.start + len(found.same)), found.tile[0]
+        same[at] &= found.same
+        known[at] |= found.known
+        given[at] |= found.given
+        if all(part.start == 0 for part in found.tile):  # once for all parts of the grid
+            told(int(shared[at[0]].sum()))
+    both = shared[:, None] & given
+    differing: NDArray[np.bool_] = np.asarray((both & known & ~same).any(axis=1))
+    return Compared(differing, both & ~known)
 
 
 def missing_before(
@@ -76,27 +104,26 @@ def missing_before(
     return total
 
 
-def _compared(new: Values, old: StoreRows, start: int, shared: NDArray[np.bool_]) -> Compared:
-    differing = np.zeros(shared.size, bool)
-    filled = np.zeros((shared.size, old.shape[1]), bool)
+def _compared(
+    new: Values, old: StoreRows, start: int, shared: NDArray[np.bool_], tile: Slices
+) -> _Part:
+    shape = shared.size, new.shape[1]
+    same = np.ones(shape, bool)
+    known, given = np.zeros((2, *shape), bool)
+    step = max(1, PIECE // max(1, 4 * int(np.prod(old.shape[1:]))))
     at = 0
-    for theirs in pieces(new):
-        rows = slice(at, at + len(theirs))
-        at = rows.stop
-        both = np.flatnonzero(shared[rows])
-        if not both.size:
-            continue
-        first, last = int(both[0]), int(both[-1]) + 1
-        ours = old.read(start + rows.start + first, start + rows.start + last)
-        theirs = theirs[first:last]
-        finite = np.isfinite(theirs)
-        same = ((ours == theirs) | (np.isnan(ours) & ~finite)).all(axis=(2, 3))
-        known, given = ~np.isnan(ours).all(axis=(2, 3)), finite.any(axis=(2, 3))
-        taken = shared[rows][first:last, None]
-        inside = slice(rows.start + first, rows.start + last)
-        filled[inside] = taken & given & ~known
-        differing[inside] = (taken & known & given & ~same).any(axis=1)
-    return Compared(start, differing, filled)
+    for piece in pieces(new):
+        for first in range(0, len(piece), step):
+            rows = slice(at + first, at + min(first + step, len(piece)))
+            if not shared[rows].any():
+                continue
+            theirs = piece[first : first + step]
+            ours = old.read(start + rows.start, start + rows.stop)[(slice(None), *tile)]
+            finite = np.isfinite(theirs)
+            same[rows] = ((ours == theirs) | (np.isnan(ours) & ~finite)).all(axis=(2, 3))
+            known[rows], given[rows] = ~np.isnan(ours).all(axis=(2, 3)), finite.any(axis=(2, 3))
+        at += len(piece)
+    return _Part(start, tile, same, known, given)
 
 
 def _missing(old: StoreRows, start: int, present: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -129,3 +156,10 @@ def _runs(new: da.Array, growth: Growth, old: StoreRows) -> Iterator[tuple[int, 
         start, stop = first, last
     if start >= 0:
         yield start, stop
+
+
+def _tiles(new: da.Array, steps: int, room: int) -> list[Slices]:
+    """Parts of the grid that are read at once, where so many steps of all of it are too much."""
+    if 4 * steps * int(np.prod(new.shape[1:])) <= max(room, _TASK):
+        return [tuple(slice(0, size) for size in new.shape[1:])]
+    return tiles_of(new.chunks, room)

@@ -17,6 +17,9 @@ from stforecast.store import TensorStore
 from stforecast.store.reading import PIECE, Block
 
 _ITEM = 4
+# Pieces that are read at once, at most, of the rows that store and files both have.
+_MANY = 8
+_FEW = 8
 
 
 class StoreRows:
@@ -54,7 +57,12 @@ class StoreRows:
     def __getitem__(self, index: tuple[slice, ...]) -> NDArray[np.float32]:
         """A part, by slices, as dask asks for it."""
         start, stop, _ = index[0].indices(self.shape[0])
-        return self.read(start, stop)[(slice(None), *index[1:])]
+        step = _steps_of(self.shape)
+        parts = [
+            self.read(at, min(at + step, stop))[(slice(None), *index[1:])]
+            for at in range(start, stop, step)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _opened(self) -> TensorStore:
         return self._store or cluster.once(self._key, self._open)
@@ -113,7 +121,14 @@ def joined(
         parts[-1][1].extend(inner)
     sizes = tuple(int(n) for _, cuts in parts for n in np.diff(cuts))
     whole = da.from_array(old, chunks=(sizes, *old.shape[1:]), name=False, asarray=False)
-    arrays = [_part(kind, cuts, whole, new, growth.new.at, take) for kind, cuts in parts]
+    # beside chunks of very many times no more is read of the store than those cells
+    grid = [_coarse(own) for own in new.chunks[2:]]
+    cells = da.from_array(old, chunks=(sizes, new.chunks[1], *grid), name=False, asarray=False)
+    many = _MANY * step
+    arrays = [
+        _part(kind, cuts, cells if cuts[-1] - cuts[0] > many else whole, new, growth.new.at, take)
+        for kind, cuts in parts
+    ]
     together: da.Array = da.concatenate(arrays) if len(arrays) > 1 else arrays[0]
     return together
 
@@ -157,3 +172,9 @@ def _edges(new: da.Array, growth: Growth, blocks: list[Block]) -> list[int]:
 def _steps_of(shape: tuple[int, ...]) -> int:
     """Steps that have about the size of a piece."""
     return max(1, PIECE // max(1, _ITEM * int(np.prod(shape[1:]))))
+
+
+def _coarse(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunks of a dimension put together to few, beside each of which the store is read anew."""
+    count = -(-len(sizes) // _FEW)
+    return tuple(sum(sizes[at : at + count]) for at in range(0, len(sizes), count))

@@ -84,7 +84,7 @@ def spill(values: da.Array, path: Path, room: int) -> Spilled:
 
     The room must hold at least one chunk. ReadError if the source fails.
     """
-    tiles = list(product(*_runs(values.chunks, room)))
+    tiles = tiles_of(values.chunks, room)
     slab = max(1, PIECE // (_ITEM * prod(values.shape[1:])))
     bounds = _bounds(values.chunks[0], slab)
     places = np.zeros((len(bounds) - 1, len(tiles), 2), np.int64)
@@ -108,6 +108,11 @@ def spill(values: da.Array, path: Path, room: int) -> Spilled:
             begin = end
     whole = tuple(slice(0, size) for size in values.shape)
     return Spilled(path, values.shape, bounds, tiles, places, whole)
+
+
+def tiles_of(chunks: tuple[tuple[int, ...], ...], room: int) -> list[Slices]:
+    """Parts of all dimensions but the first: whole chunks, at most `room` bytes of float32 each."""
+    return list(product(*_runs(chunks, room)))
 
 
 def _bounds(chunks: tuple[int, ...], slab: int) -> NDArray[np.int64]:

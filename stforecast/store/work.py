@@ -49,7 +49,7 @@ def do_blocks(
     folder = folder.absolute()  # workers may have another working directory
     values = dataset[names.DATA].variable if dataset.chunks is None else dataset[names.DATA].data
     piece = max(PIECE, largest_piece(dataset[names.DATA]))
-    room = memory_limit - _memory() - _BESIDE
+    room = room_of(memory_limit)
     if room < _COPIES * piece:
         values = _turned(dataset[names.DATA], folder, memory_limit, room)
         piece = PIECE
@@ -105,7 +105,17 @@ def _turned(data: xr.DataArray, folder: Path, memory_limit: int, room: int) -> S
             "give more with --memory-limit, or cut the files into smaller chunks, for example with "
             "nccopy -c"
         )
-    return spill(data.data, folder / SPILLED, max(largest, min(room // _COPIES, _TURNED)))
+    return spill(data.data, folder / SPILLED, max(largest, at_once(room)))
+
+
+def room_of(memory_limit: int) -> int:
+    """Bytes that are left for values within what the process may take."""
+    return memory_limit - _memory() - _BESIDE
+
+
+def at_once(room: int) -> int:
+    """Bytes of float32 that are read at once where chunks hold very many times."""
+    return min(room // _COPIES, _TURNED)
 
 
 def _processors() -> int:
