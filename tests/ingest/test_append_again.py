@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from stforecast.errors import ClusterError, DataError, StoreError
 from stforecast.ingest import ingest
@@ -230,3 +231,23 @@ def test_a_process_that_is_killed_is_gone_on_from(tmp_path, paths, written):
     ingest(paths, tmp_path / "one.zarr", OPTIONS)
     assert arrays(path) == arrays(tmp_path / "one.zarr")
     assert hidden(tmp_path) == []
+
+
+def test_chunks_of_very_many_times_are_read_in_parts_of_the_grid(tmp_path, monkeypatch):
+    """As of a file that would not fit in memory beside the store."""
+    for name, value in (("comparing._TASK", 1), ("joined._MANY", 0)):
+        monkeypatch.setattr(f"stforecast.ingest.{name}", value)
+    monkeypatch.setattr("stforecast.ingest.comparing.at_once", lambda room: 1)
+    first, last = write(tmp_path, record(), parts_of((0, 20), (10, 30)))
+    whole = xr.load_dataset(last)
+    name = next(iter(whole.data_vars))
+    sizes = [1 if dim != "time" else size for dim, size in whole[name].sizes.items()]
+    whole.to_netcdf(last, encoding={item: {"chunksizes": sizes} for item in whole.data_vars})
+    ingest([first], tmp_path / "grown.zarr", OPTIONS)
+    append([last], tmp_path / "grown.zarr")
+    ingest([first, last], tmp_path / "once.zarr", OPTIONS)
+    assert arrays(tmp_path / "grown.zarr") == arrays(tmp_path / "once.zarr")
+    whole[name][-1] = whole[name][-1] + 1
+    whole.to_netcdf(last, encoding={item: {"chunksizes": sizes} for item in whole.data_vars})
+    with pytest.raises(DataError, match="other values"):
+        append([last], tmp_path / "grown.zarr")
