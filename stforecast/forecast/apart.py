@@ -17,6 +17,16 @@ _FEWEST = 20
 _SAME = 1e-3
 
 
+def predicted(members: Floats) -> Floats:
+    """The squared error of the mean of members (I, L, M, ...), were observations one member more.
+
+    The unbiased variance times (M + 1) / M (Fortin et al. 2014), (I, L, ...); two members or more.
+    """
+    count = members.shape[2]
+    variance: Floats = members.var(axis=2, ddof=1) * ((count + 1) / count)
+    return variance
+
+
 def factor_of(errors: Floats, variances: Floats) -> float:
     """Root of mean squared error ÷ mean variance; 1 where there is neither."""
     error = float(np.square(errors, dtype=np.float64).sum())

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from stforecast.forecast.apart import predicted
 from stforecast.forecast.calibration import Calibration
 from stforecast.forecast.members import Floats, Members, Positions
 from stforecast.windows.covariates.sky import sky_of
@@ -53,9 +54,7 @@ class Calibrated:
 
     def _drawn_apart(self, members: Floats, mean: Floats) -> Floats:
         """Members (I, L, M[, S], C, H, W) as far from their mean as past errors were."""
-        count = members.shape[2]
-        variance = members.var(axis=2, ddof=1) * ((count + 1) / count)
-        factors = self._tables.factors(mean, np.moveaxis(variance, 1, _LEADS))
+        factors = self._tables.factors(mean, np.moveaxis(predicted(members), 1, _LEADS))
         factors = np.moveaxis(factors, _LEADS, 1)[:, :, None]
         centre = np.moveaxis(mean, _LEADS, 1)[:, :, None]
         low, high = (bound[:, None, None] for bound in (self._tables.minimum, self._tables.maximum))

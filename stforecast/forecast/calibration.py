@@ -17,6 +17,7 @@ from stforecast import folders
 from stforecast.card import INTERVALS, IntervalsCard, RunCard
 from stforecast.errors import ConfigError, DataError, RunError
 from stforecast.files import written_whole
+from stforecast.forecast.apart import predicted
 from stforecast.forecast.conformal import Tables, make_tables
 from stforecast.forecast.ensemble import Ensemble, load_ensemble
 from stforecast.forecast.initial import period_samples
@@ -128,8 +129,7 @@ def calibrate(
             values = np.moveaxis(values, 3, 1).reshape(-1, *values.shape[1:3], *values.shape[4:])
         means.append(values.mean(axis=2))
         if total is not None and total > 1:
-            unbiased = values.var(axis=2, ddof=1)
-            variances.append(unbiased * ((total + 1) / total))
+            variances.append(predicted(values))
         truths.append(_observed(store, chosen, part, steps))
     tables = make_tables(
         np.concatenate(means),

@@ -156,8 +156,8 @@ def make_tables(
     Args:
         mean: the forecasts, of an ensemble its mean.
         truth: of the same shape.
-        variance: of the members, unbiased, times (M + 1) / M: what the squared error of their mean
-            would be, were observations one member more (Fortin et al. 2014). None without members.
+        variance: of the members, as :func:`stforecast.forecast.apart.predicted` has it; None
+            without.
         minimum, maximum: bounds (C,) of the variables; None for one or for all without.
         stretches: of time that the forecasts are of and that do not overlap, one or more.
     """
@@ -184,7 +184,7 @@ def make_tables(
             scale[at] = _sizes(error, known)
             group[at] = _alike(scale[at], groups)
             place = group[at] * classes + which
-            squares = over_grid(np.square(error).reshape(windows, height, width))
+            whole = error.reshape(windows, height, width)
             order = np.argsort(place[known], kind="stable")
             limits = np.searchsorted(place[known][order], np.arange(groups * classes + 1))
             x, error, size = (
@@ -210,7 +210,9 @@ def make_tables(
             if variance is not None:
                 by = factor[*at].ravel()[place].reshape(windows, height, width)
                 drawn = over_grid(by**2 * variance[:, lead, channel])
-                level[at], told[at], more = exponent_of(squares, drawn, stretches)
+                level[at], told[at], more = exponent_of(
+                    over_grid(np.square(whole)), drawn, stretches
+                )
                 factor[at] *= more
     fields = (leads, channels, height, width)
     return Tables(

@@ -121,14 +121,14 @@ def joined(
         parts[-1][1].extend(inner)
     sizes = tuple(int(n) for _, cuts in parts for n in np.diff(cuts))
     whole = da.from_array(old, chunks=(sizes, *old.shape[1:]), name=False, asarray=False)
-    # beside chunks of very many times no more is read of the store than those cells
-    grid = [_coarse(own) for own in new.chunks[2:]]
-    cells = da.from_array(old, chunks=(sizes, new.chunks[1], *grid), name=False, asarray=False)
-    many = _MANY * step
-    arrays = [
-        _part(kind, cuts, cells if cuts[-1] - cuts[0] > many else whole, new, growth.new.at, take)
-        for kind, cuts in parts
-    ]
+    arrays = []
+    for kind, cuts in parts:
+        rows = whole
+        if kind == "both" and max(np.diff(cuts)) > _MANY * step:
+            # beside chunks of very many times no more is read of the store than their cells
+            grid = [_coarse(own) for own in new.chunks[2:]]
+            rows = da.from_array(old, (sizes, new.chunks[1], *grid), name=False, asarray=False)
+        arrays.append(_part(kind, cuts, rows, new, growth.new.at, take))
     together: da.Array = da.concatenate(arrays) if len(arrays) > 1 else arrays[0]
     return together
 
