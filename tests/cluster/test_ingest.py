@@ -67,23 +67,28 @@ def test_a_store_is_the_same(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.zarr", "spread.zarr"]
 
 
+class KillOnce:
+    """Progress of which the first quarter costs a worker its life."""
+
+    def __init__(self, client: Any) -> None:
+        self._processes = client.run(os.getpid)
+        self.killed: int | None = None
+
+    def __call__(self, done: int, of: int) -> None:
+        if done >= of // 4 and self.killed is None:
+            self.killed = max(self._processes.values())
+            os.kill(self.killed, signal.SIGKILL)
+
+
 def test_a_worker_that_is_killed_costs_nothing_but_time(
     files: list[str], tmp_path: Path, scheduler: str
 ) -> None:
     ingest(files, tmp_path / "alone.zarr", OPTIONS)
-    killed = []
     with cluster.running(scheduler) as client:
         assert client is not None
-        processes: Any = client.run(os.getpid)
-
-        def kill(done: int, of: int) -> None:
-            if done >= of // 4 and not killed:
-                killed.append(max(processes.values()))
-                os.kill(killed[0], signal.SIGKILL)
-
-        ingest(files, tmp_path / "spread.zarr", OPTIONS, progress=kill)
+        ingest(files, tmp_path / "spread.zarr", OPTIONS, progress=(kill := KillOnce(client)))
         client.wait_for_workers(2, timeout=120)  # which the next test finds
-    assert killed
+    assert kill.killed
     assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")
 
 
@@ -120,17 +125,9 @@ def test_a_worker_that_is_killed_in_an_append(
 ) -> None:
     ingest(files, tmp_path / "alone.zarr", OPTIONS)
     ingest(files[:3], tmp_path / "spread.zarr", OPTIONS)
-    killed = []
     with cluster.running(scheduler) as client:
         assert client is not None
-        processes: Any = client.run(os.getpid)
-
-        def kill(done: int, of: int) -> None:
-            if done >= of // 4 and not killed:
-                killed.append(max(processes.values()))
-                os.kill(killed[0], signal.SIGKILL)
-
-        append(files[3:], tmp_path / "spread.zarr", progress=kill)
+        append(files[3:], tmp_path / "spread.zarr", progress=(kill := KillOnce(client)))
         client.wait_for_workers(2, timeout=120)  # which the next test finds
-    assert killed
+    assert kill.killed
     assert contents(tmp_path / "spread.zarr") == contents(tmp_path / "alone.zarr")

@@ -3,6 +3,9 @@
 import json
 import os
 import random
+import subprocess
+import sys
+import textwrap
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -86,6 +89,27 @@ def arrays(store: Path) -> dict[str, bytes]:
 
 def everything(store: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+KILLED = """
+    import os, signal
+    from stforecast.ingest.append import append
+    from stforecast.store import work
+
+    work._processors = lambda: 1
+
+    def progress(done, total):
+        if done == 24:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    append([{file!r}], {store!r}, progress=progress)
+"""
+
+
+def killed_append(file, store) -> int:
+    """How a process ended that was killed while it added a file to a store, all but its end."""
+    script = textwrap.dedent(KILLED.format(file=str(file), store=str(store)))
+    return subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL).returncode
 
 
 def hidden(folder: Path) -> list[str]:

@@ -4,9 +4,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +17,16 @@ from stforecast.options import DataOptions
 from stforecast.store import TensorStore, check_manifest
 from stforecast.store.journal import FOLDER
 from stforecast.store.shardfile import ShardFile
-from tests.ingest.test_append import OPTIONS, arrays, everything, hidden, parts_of, record, write
+from tests.ingest.test_append import (
+    OPTIONS,
+    arrays,
+    everything,
+    hidden,
+    killed_append,
+    parts_of,
+    record,
+    write,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -202,28 +208,11 @@ class TestWhatIsLeft:
         assert hidden(tmp_path) == []
 
 
-SCRIPT = """
-    import os, signal
-    from stforecast.ingest.append import append
-    from stforecast.store import work
-
-    work._processors = lambda: 1
-
-    def progress(done, total):
-        if done == 24:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    append([{file!r}], {store!r}, progress=progress)
-"""
-
-
 def test_a_process_that_is_killed_is_gone_on_from(tmp_path, paths, written):
     path = tmp_path / "a.zarr"
     ingest(paths[:1], path, OPTIONS)
     before = everything(path)
-    script = textwrap.dedent(SCRIPT.format(file=paths[1], store=str(path)))
-    ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    assert ended.returncode == -signal.SIGKILL
+    assert killed_append(paths[1], path) == -signal.SIGKILL
     assert everything(path) == before
     written.clear()
     append(paths[1:], path)

@@ -2,9 +2,7 @@
 
 import shutil
 import signal
-import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from stforecast.store import TensorStore, open_store, write_store
 from stforecast.store.check import check
 from stforecast.store.repository import versions
 from tests.helpers import make_store
-from tests.ingest.test_append import OPTIONS, hidden, parts_of, record, write
+from tests.ingest.test_append import OPTIONS, hidden, killed_append, parts_of, record, write
 
 
 @pytest.fixture(scope="module")
@@ -99,21 +97,6 @@ class TestVersions:
         assert check(tmp_path / "v.icechunk")
 
 
-SCRIPT = """
-    import os, signal
-    from stforecast.ingest.append import append
-    from stforecast.store import work
-
-    work._processors = lambda: 1
-
-    def progress(done, total):
-        if done == 24:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    append([{file!r}], {store!r}, progress=progress)
-"""
-
-
 class TestWhatDies:
     def test_killed_in_a_transaction(self, tmp_path):
         """The version before stays the newest, and the next append does all of it."""
@@ -121,9 +104,7 @@ class TestWhatDies:
         store = tmp_path / "a.icechunk"
         ingest(paths[:1], store, OPTIONS)
         before = versions(store), TensorStore.open(store).read(0, 12)
-        script = textwrap.dedent(SCRIPT.format(file=paths[1], store=str(store)))
-        ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        assert ended.returncode == -signal.SIGKILL
+        assert killed_append(paths[1], store) == -signal.SIGKILL
         assert versions(store) == before[0]
         np.testing.assert_array_equal(TensorStore.open(store).read(0, 12), before[1])
         assert check(store)
