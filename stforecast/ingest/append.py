@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stforecast import names
 from stforecast.errors import DataError, StForecastWarning, StoreError
-from stforecast.folders import clear_leftovers, reason
+from stforecast.folders import clear_leftovers
 from stforecast.ingest.addition import Addition, MisfitError
 from stforecast.ingest.blame import blamed
 from stforecast.ingest.findings import Findings
@@ -23,7 +23,7 @@ from stforecast.remote import Location, RemotePath, location
 from stforecast.sources import open_source
 from stforecast.sources.files import find_files
 from stforecast.store import TensorStore
-from stforecast.store.commit import repair
+from stforecast.store.commit import repair, unwritten
 from stforecast.store.repository import SUFFIX, is_repository
 from stforecast.store.upload import refuse_growth
 
@@ -66,7 +66,7 @@ def append(
             path.parent.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(path, patience=PATIENCE))
         except OSError as error:
-            raise StoreError(f"cannot write a tensor store {path}: {reason(error)}") from error
+            raise unwritten("a tensor store", path, error) from error
         findings = _append(files, path, options, Path(base), progress, dry_run=False)
         # also where it turned out that nothing is new
         clear_leftovers(Path(os.path.realpath(path)))

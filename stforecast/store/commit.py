@@ -10,6 +10,7 @@ from stforecast import folders
 from stforecast.errors import StForecastError, StoreError
 from stforecast.folders import reason
 from stforecast.locking import locked
+from stforecast.remote import Location
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def replaced(
             target.parent.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(target))
         except OSError as error:
-            raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
+            raise unwritten(what, path, error) from error
         yield from _replaced(path, target, what, resume, last)
 
 
@@ -58,16 +59,21 @@ def _replaced(
         if adopted is None:
             partial.mkdir()
     except OSError as error:
-        raise StoreError(f"cannot write {what} {path}: {reason(error)}") from error
+        raise unwritten(what, path, error) from error
     try:
         yield partial
         folders.swap(partial, target, last=last)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {what} {path}: {reason(error)}; what was there before is unchanged"
-        ) from error
+        raise unwritten(what, path, error) from error
     finally:
         _leave(partial, target, resume)
+
+
+def unwritten(what: str, path: Location, error: OSError) -> StoreError:
+    """What is said when the system refuses to write `what` there."""
+    return StoreError(
+        f"cannot write {what} {path}: {reason(error)}; what was there before is unchanged"
+    )
 
 
 def _leave(partial: Path, target: Path, resume: Callable[[Path], bool] | None) -> None:

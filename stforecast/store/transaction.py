@@ -14,10 +14,9 @@ from zarr.core.sync import sync
 
 from stforecast import folders, names
 from stforecast.errors import StoreError
-from stforecast.folders import reason
 from stforecast.locking import locked
 from stforecast.remote import Location, RemotePath
-from stforecast.store.commit import check_target, replaced
+from stforecast.store.commit import check_target, replaced, unwritten
 from stforecast.store.manifest import MANIFEST, SHARDS
 from stforecast.store.open import is_store
 from stforecast.store.repository import (
@@ -178,7 +177,7 @@ def _failures(path: Location) -> Iterator[None]:
     except icechunk.IcechunkError as error:
         raise StoreError(f"cannot write {WHAT} {path}: {first_words(error)}") from error
     except OSError as error:
-        raise StoreError(f"cannot write {WHAT} {path}: {reason(error)}") from error
+        raise unwritten(WHAT, path, error) from error
 
 
 def _alone(content: bytes) -> bytes:

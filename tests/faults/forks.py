@@ -56,8 +56,8 @@ class Forks(Served):
 
         `fault` is what happens to it: ``{"kind": "kill", "at": 17}`` kills it as it touches its
         17th file below the folder, ``{"cpu": 0.2}`` after so much processor time; ``"full"`` lets
-        the disk be full from there on for one call; ``"largest_file"`` limits files;
-        With ``"renames"`` directories are swapped by two renames.
+        the disk be full from there on; ``"largest_file"`` limits files. With ``"renames"``
+        directories are swapped by two renames.
         ``{"kind": "source", "how": "cut", "victim": …}`` spoils a source.
         """
         answer = self.folder / "answer.json"

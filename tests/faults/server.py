@@ -36,15 +36,22 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class Watch:
-    """Counts what happens to files below a folder; at the number `at` something goes wrong."""
+    """Counts what happens to files below a folder; at the number `at` something goes wrong.
 
-    def __init__(self, folder: str, at: int | None, act: Callable[[], None], writes: bool) -> None:
+    A disk that is `full` stays full, and only what takes room of it counts.
+    """
+
+    def __init__(self, folder: str, at: int | None, act: Callable[[], None], full: bool) -> None:
         self.seen = 0
         self._folder = folder
         self._at = at
         self._act = act
-        self._writes = writes
+        self._full = full
         self._busy = False
+
+    def stop(self) -> None:
+        """Nothing goes wrong from now on."""
+        self._busy = True
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event not in EVENTS or self._busy:
@@ -55,10 +62,12 @@ class Watch:
                 return
         elif not (isinstance(name, (str, bytes)) and os.fsdecode(name).startswith(self._folder)):
             return
-        if self._writes and not _makes_room_smaller(event, arguments):
+        if self._full and not _takes_room(event, arguments):
             return
         self.seen += 1
-        if self.seen == self._at:
+        if self._at is not None and (
+            self.seen == self._at or (self._full and self.seen > self._at)
+        ):
             self._busy = True
             try:
                 self._act()
@@ -66,11 +75,12 @@ class Watch:
                 self._busy = False
 
 
-def _makes_room_smaller(event: str, arguments: tuple[Any, ...]) -> bool:
+def _takes_room(event: str, arguments: tuple[Any, ...]) -> bool:
     if event == "open":
         mode, flags = arguments[1], arguments[2]
         return bool(flags & _WRITES) or (isinstance(mode, str) and not mode.startswith("r"))
-    return event in ("os.mkdir", "os.link")
+    # a folder that is already there takes none: whoever makes sure of it goes on
+    return event == "os.link" or (event == "os.mkdir" and not os.path.isdir(arguments[0]))
 
 
 def _die() -> None:
@@ -121,6 +131,7 @@ def child(request: dict[str, Any]) -> None:
         answer["result"] = getattr(work, request["work"])(**request["arguments"])
     except BaseException as error:
         answer["error"] = [type(error).__name__, str(error)]
+    watch.stop()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     answer |= {"events": watch.seen, "cpu": usage.ru_utime + usage.ru_stime}
     if request["modules"]:

@@ -30,7 +30,7 @@ def limits(seed: int, number: int) -> list[dict[str, object]]:
 
 
 def moments(material: Material, seed: int, number: int) -> list[dict[str, object]]:
-    """Moments at which a file or folder cannot be made, as there is no room left."""
+    """Moments from which on no file or folder can be made, as there is no room left."""
     store = material.place("measured", old=True)
     undisturbed = material.ingest(store, {"kind": "full"})
     random_ = random.Random(seed)
@@ -39,8 +39,8 @@ def moments(material: Material, seed: int, number: int) -> list[dict[str, object
 
 def test_some(material: Material) -> None:
     assert fill_at(material, {"largest_file": 10_000}, "limit")
-    faults = moments(material, SEED, 2)
-    assert any(fill_at(material, fault, f"room-{n}") for n, fault in enumerate(faults))
+    for number, fault in enumerate(moments(material, SEED, 2)):
+        assert fill_at(material, fault, f"room-{number}"), fault
 
 
 @pytest.mark.slow
@@ -51,4 +51,4 @@ def test_many(material: Material) -> None:
         print(f"try {number}: {fault}")
         noticed += fill_at(material, fault, f"full-{number}")
     print(f"{noticed} of {len(faults)} tries ran out of room")
-    assert noticed > len(faults) // 2
+    assert noticed >= len(faults) - 5  # all, but for the last moments and limits no file reaches
