@@ -15,6 +15,11 @@ _LONGEST_LIST = 12
 _DAY = 86_400
 # What no quantity reaches: 1e30, 1e36 and the like are written where there is no value.
 _NO_QUANTITY = 1e30
+# What many files write there, and no quantity is likely to have as its extreme.
+_WELL_KNOWN = (
+    *(-999, -9999, -99999, -999.9, -9999.9, -999.99, -1000, -32767, -32768),
+    *(1e15, 1e20, 9.999e20),
+)
 _NOTHING = "nothing amiss: every time is there once and in order, no value is missing"
 
 
@@ -79,14 +84,30 @@ class Cells:
         if self.whole:
             noun = "field has" if self.whole == 1 else "fields have"
             lines.append(f"{self.name}: {self.whole} {noun} no value in any cell; kept as missing")
-        if max(abs(self.minimum or 0), abs(self.maximum or 0)) >= _NO_QUANTITY:
-            lines.append(
-                f"{self.name}: values as large as {_NO_QUANTITY:g} are marks of missing ones that "
-                "the files do not declare; set their _FillValue first, for example with ncatted"
-            )
+        lines += self._marks()
         if self.infinite:
             noun = "value is" if self.infinite == 1 else "values are"
             lines.append(f"{self.name}: {self.infinite} {noun} infinite; kept as missing")
+        return lines
+
+    def _marks(self) -> list[str]:
+        """Sentences on extremes that are marks of missing values, or look like such."""
+        lines = []
+        for word, value in (("smallest", self.minimum), ("largest", self.maximum)):
+            if value is None:
+                continue
+            if abs(value) >= _NO_QUANTITY:
+                lines.append(
+                    f"{self.name}: values as large as {abs(value):g} are marks of missing ones "
+                    "that the files do not declare; name the mark, as the files have it, in "
+                    f"data.variables.{self.name}.missing, such as missing: {value:g}"
+                )
+            elif any(np.float32(value) == np.float32(mark) for mark in _WELL_KNOWN):
+                lines.append(
+                    f"{self.name}: its {word} value is {value:g}, which many files write where "
+                    "they have none; if these do, say so by "
+                    f"data.variables.{self.name}.missing: {value:g}"
+                )
         return lines
 
 

@@ -21,7 +21,7 @@ from stforecast.store import StoreMeta
 _OF_FILES = {"files", "store", "period", "split", "storage"}
 # With these alone each time of a file stands for itself, whatever lies before it.
 _BY_ITSELF = {"select", "coarsen", "variables"}
-_BY_ITSELF_IN_VARIABLE = {"source", "index", "coarsen"}
+_BY_ITSELF_IN_VARIABLE = {"source", "index", "missing", "coarsen"}
 
 
 def remembered(options: DataOptions) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from stforecast.ingest.axes import (
     promote_times,
 )
 from stforecast.ingest.dimensions import reduce_further, select, split_channels
+from stforecast.ingest.marks import without_marks
 from stforecast.ingest.place import place
 from stforecast.ingest.region import cut
 from stforecast.ingest.stamps import read_stamps
@@ -134,7 +135,8 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
 def readied(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> xr.Dataset:
     """A dataset with one variable per quantity, what is no field among its coordinates.
 
-    One value of further dimensions is chosen, and times are those that values are for.
+    One value of further dimensions is chosen, what the user says to be missing is, and times are
+    those that values are for.
     """
     for dim, size in dataset.sizes.items():
         if size == 0:
@@ -142,6 +144,7 @@ def readied(dataset: xr.Dataset, options: DataOptions, notes: list[str]) -> xr.D
     dataset = promote_times(promote_references(dataset))
     dataset = select(dataset, options.select)
     dataset = split_channels(dataset, options.select)
+    dataset = without_marks(dataset, options.variables or {})
     dataset, merged = merge_versions(dataset)
     if merged is not None:
         notes.append(merged)

@@ -55,12 +55,13 @@ def choose(
     if not wanted:
         raise DataError("data.variables is empty; name at least one variable, or leave it out")
     return [
-        Choice(name, _source_name(dataset, name, options), options)
+        Choice(name, source_name(dataset, name, options), options)
         for name, options in wanted.items()
     ], True
 
 
-def _source_name(dataset: xr.Dataset, name: str, options: VariableOptions) -> str:
+def source_name(dataset: xr.Dataset, name: str, options: VariableOptions) -> str:
+    """The variable of a dataset that a wanted one is made of; DataError if it is not there."""
     known = [str(variable) for variable in dataset.data_vars]
     if options.index is not None:
         channels = [variable for variable in known if variable.startswith("channel_")]

@@ -41,6 +41,16 @@ def _as_dates(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no number; write the value that stands for a missing one")
+    return value
+
+
+Mark = Annotated[float, BeforeValidator(_number)]
+"""A value that stands for a missing one."""
+
+
 class VariableOptions(Options):
     """One variable to forecast."""
 
@@ -49,6 +59,11 @@ class VariableOptions(Options):
         None, ge=0, description="channel in a file whose channels have no names (deepst)"
     )
     units: str | None = Field(None, description="units, where the files have none")
+    missing: OneOrMore[Mark] = Field(
+        default_factory=list,
+        description="values that mark missing ones and that the files do not declare as such, "
+        "such as -1000 or [-9999, 1e36]",
+    )
     long_name: str | None = Field(None, description="words for titles and colour bars")
     minimum: float | None = Field(None, description="no forecast is below this value")
     maximum: float | None = Field(None, description="no forecast is above this value")

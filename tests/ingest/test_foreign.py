@@ -208,7 +208,7 @@ def test_marks_of_missing_values_that_are_not_declared_are_told(tmp_path):
     marked["u"].encoding = {"_FillValue": None}
     marked.to_netcdf(tmp_path / "b.nc")
     lines = ingest([str(tmp_path / "b.nc")], tmp_path / "b.zarr").lines()
-    assert any(line.startswith("u: values as large as 1e+30 are marks") for line in lines)
+    assert any(line.startswith("u: values as large as 9.96921e+36 are marks") for line in lines)
 
 
 def test_a_calendar_with_days_in_its_name(tmp_path):

@@ -1,6 +1,7 @@
 """From a dataset and its options to a record, with all that is asked for done to its values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -11,6 +12,7 @@ from stforecast.errors import DataError
 from stforecast.grid import Grid
 from stforecast.ingest.axes import NotAFieldError
 from stforecast.ingest.layout import lay_out, readied
+from stforecast.ingest.marks import marks_text
 from stforecast.ingest.place import place
 from stforecast.ingest.record import Record
 from stforecast.ingest.region import cut
@@ -71,6 +73,8 @@ def _record_of(ds: xr.Dataset, options: DataOptions, clock: str | None = None) -
     late = options.resample is not None or any(map(needs_neighbours, variables.values()))
     period = None if late else options.period
     record = Record.of(layout, find_timeline(layout.dataset, options.time_step, period))
+    if (marks := marks_text(variables)) is not None:
+        record = replace(record, done={**record.done, "missing where": marks})
     record = rates(record, variables)
     if options.coarsen is not None:
         record = coarsen(record, options.coarsen, variables)

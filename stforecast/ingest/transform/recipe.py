@@ -6,7 +6,10 @@ from typing import Any
 from stforecast.options import DataOptions, VariableOptions
 
 # Options of a variable that say how its values are made of those in the files.
-_OF_VALUES = {"source", "index", "coarsen", "resample", "accumulated", "rate", "stamp", "static"}
+_OF_VALUES = {
+    *("source", "index", "missing", "coarsen", "resample", "accumulated", "rate", "stamp"),
+    "static",
+}
 _OF_RECORD = ("select", "coarsen", "resample")
 
 
