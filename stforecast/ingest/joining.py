@@ -12,6 +12,7 @@ from stforecast.ingest.assemble import coordinates_on_axis
 from stforecast.ingest.growth import Growth, joined_stamps
 from stforecast.ingest.layout import Layout
 from stforecast.ingest.timeline import Timeline
+from stforecast.sources.timeless import same_field
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.layout import holds_dates
 from stforecast.timeaxis.stamps import Clock
@@ -117,11 +118,7 @@ def with_new_fields(store: TensorStore, files: xr.Dataset) -> xr.Dataset:
 def differing_fields(store: TensorStore, files: TensorStore) -> list[str]:
     """The fields without a time that both have, with other values than by rounding."""
     both = [name for name in store.static_fields if name in files.static_fields]
-    return [
-        name
-        for name in both
-        if not np.allclose(store.static(name), files.static(name), rtol=1e-5, equal_nan=True)
-    ]
+    return [name for name in both if not same_field(store.static(name), files.static(name))]
 
 
 def _joined(ours: xr.Variable, theirs: NDArray[Any]) -> NDArray[Any]:

@@ -28,7 +28,7 @@ from stforecast.ingest.marks import without_marks
 from stforecast.ingest.place import place
 from stforecast.ingest.region import cut
 from stforecast.ingest.stamps import read_stamps
-from stforecast.ingest.static import StaticField, read_static, static_field
+from stforecast.ingest.static import StaticField, read_static, static_field, told_of_files
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions
@@ -104,6 +104,7 @@ def lay_out(dataset: xr.Dataset, options: DataOptions | None = None) -> Layout:
             "so it is kept as it is and not used"
         )
     result = _canonical(fields, dataset, notes)
+    notes += told_of_files(dataset, fixed)
     static, static_channels = read_static(fixed)
     if options.region is not None:
         part = cut(grid, options.region, notes)

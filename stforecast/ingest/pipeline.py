@@ -24,7 +24,7 @@ from stforecast.ingest.transform import build_record
 from stforecast.options import DataOptions, StorageOptions
 from stforecast.remote import Location
 from stforecast.sources import open_source
-from stforecast.sources.combine import with_time_axis
+from stforecast.sources.axis import with_time_axis
 from stforecast.sources.times import time_coordinate
 from stforecast.store import StoreMeta, TensorStore, check_store_target, write_store
 from stforecast.store.counts import Counts

@@ -12,6 +12,7 @@ from stforecast.grid import spatial_dims
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
 from stforecast.options import DataOptions, VariableOptions
+from stforecast.sources.timeless import DIFFERING
 from stforecast.sources.times import time_coordinate
 from stforecast.store import ChannelMeta
 from stforecast.store.reading import reading
@@ -80,6 +81,20 @@ def timeless_fields(
             "variables of one grid"
         )
     return found, pairs[0]
+
+
+def told_of_files(dataset: xr.Dataset, fields: Sequence[StaticField]) -> list[str]:
+    """A sentence on each of the fields that is not the same in all files of a dataset."""
+    differing = dataset.encoding.get(DIFFERING, {})
+    notes = []
+    for choice in (field.choice for field in fields):
+        if choice.source in differing:
+            one, other, taken = differing[choice.source]
+            notes.append(
+                f"{choice.name} does not change with time and is not the same in {one} and {other};"
+                f" that of {taken} is taken"
+            )
+    return notes
 
 
 def without_known_fields(ds: xr.Dataset, options: DataOptions, known: Set[str]) -> DataOptions:

@@ -8,7 +8,10 @@ import xarray as xr
 from stforecast.options import DataOptions
 from stforecast.remote import Location
 
-__all__ = ["Location", "Source"]
+__all__ = ["Location", "Part", "Source"]
+
+# A dataset and what to call it in a message.
+Part = tuple[str, xr.Dataset]
 
 
 class Source(Protocol):

@@ -9,30 +9,32 @@ import xarray as xr
 
 from stforecast import names
 from stforecast.errors import DataError, first_line
+from stforecast.sources.agreement import check_alike, check_same_grid
+from stforecast.sources.axis import time_dim, time_of, with_time_axis
+from stforecast.sources.base import Part
 from stforecast.sources.steps import REFERENCES, references_of
-from stforecast.sources.times import bounds_of, holds_stamps, text_times, time_coordinate
+from stforecast.sources.timeless import DIFFERING, Timeless
+from stforecast.sources.times import holds_stamps
 from stforecast.sources.versions import EXPVER, merge_versions
-from stforecast.timeaxis import calendar_of, normalise_stamps
-
-# A dataset and what to call it in a message.
-Part = tuple[str, xr.Dataset]
+from stforecast.timeaxis import normalise_stamps
 
 
-def combine(parts: Sequence[Part]) -> xr.Dataset:
+def combine(parts: Sequence[Part], timeless: Timeless | None = None) -> xr.Dataset:
     """One dataset of several: those with the same variables along time, the others beside them.
 
     Files may come in any order; times that overlap are kept twice, and rows out of order within a
-    file stay so. DataError, naming two files, when they are on different grids or disagree on
-    units, calendar, member or level.
+    file stay so. Of a field without a time that of the earliest file is taken, and those that
+    differ, as far as `timeless` has seen, are told in the encoding. DataError, naming two files,
+    when they are on different grids or disagree on units, calendar, member or level.
     """
     if len(parts) == 1:
-        return parts[0][1]
+        return _telling(parts[0][1], [list(parts)], timeless)
     notes: dict[str, None] = {}
     if len({EXPVER in part.dims for _, part in parts}) > 1:
         parts = [(label, _without_versions(part, notes)) for label, part in parts]
     parts = [(label, with_time_axis(part)) for label, part in parts]
     check_same_grid(parts)
-    _check_alike(parts)
+    check_alike(parts)
     groups: dict[frozenset[Hashable], list[Part]] = {}
     for label, part in parts:
         groups.setdefault(frozenset(part.data_vars), []).append((label, part))
@@ -43,6 +45,23 @@ def combine(parts: Sequence[Part]) -> xr.Dataset:
         merged = merged.drop_vars(order).assign({name: merged[name].variable for name in order})
     if notes:
         merged.encoding[names.SOURCE_NOTES] = list(notes)
+    return _telling(merged, list(groups.values()), timeless)
+
+
+def _telling(
+    merged: xr.Dataset, groups: Sequence[Sequence[Part]], timeless: Timeless | None
+) -> xr.Dataset:
+    """With the fields that differ: the two files that do, and the one whose field it is."""
+    if timeless is None or not timeless.differing:
+        return merged
+    told = {}
+    for name, files in timeless.differing.items():
+        group = next((group for group in groups if name in group[0][1].data_vars), None)
+        if group is not None:
+            timed = len(group) > 1
+            label, _ = min(group, key=lambda part: _first_time(part[1])) if timed else group[0]
+            told[name] = (*files, label)
+    merged.encoding[DIFFERING] = told
     return merged
 
 
@@ -53,116 +72,10 @@ def _without_versions(part: xr.Dataset, notes: dict[str, None]) -> xr.Dataset:
     return merged
 
 
-def with_time_axis(part: xr.Dataset) -> xr.Dataset:
-    """A file of one time, which has it as a scalar only, with a time axis of that one."""
-    if _time_of(part) is not None:
-        return part
-    name = time_coordinate(part, ndim=0)
-    if name is None:
-        return part
-    others = [
-        other
-        for other, coord in part.coords.items()
-        if other == bounds_of(part[name])
-        or (other != name and coord.ndim == 0 and holds_stamps(coord))
-    ]
-    axis = part.reset_coords(others).expand_dims(name)
-    return axis.set_coords(others)
-
-
-def _time_of(part: xr.Dataset) -> str | None:
-    return time_coordinate(part) or text_times(part)
-
-
-def _time_dim(part: xr.Dataset) -> Hashable | None:
-    name = _time_of(part)
-    return None if name is None else part[name].dims[0]
-
-
-def check_same_grid(parts: Sequence[Part]) -> None:
-    """DataError, naming two parts, if dimensions or coordinates of one name differ in them."""
-    seen: dict[Hashable, tuple[str, xr.DataArray]] = {}
-    sizes: dict[Hashable, tuple[str, int]] = {}
-    for label, part in parts:
-        time = _time_dim(part)
-        for dim, size in part.sizes.items():
-            first, expected = sizes.setdefault(dim, (label, size))
-            if dim != time and size != expected:
-                raise DataError(
-                    f"{first} and {label} are on two grids: {dim} has {expected} and {size} "
-                    "values; ingest them by themselves"
-                )
-        for name, coord in part.coords.items():
-            if time in coord.dims or coord.ndim == 0 or coord.dtype.kind not in "fiu":
-                continue
-            first, known = seen.setdefault(name, (label, coord))
-            if known is not coord and not _same(known, coord):
-                raise DataError(
-                    f"{first} and {label} are on two grids: their {name} differ; ingest them by "
-                    "themselves"
-                )
-
-
-def _same(one: xr.DataArray, other: xr.DataArray) -> bool:
-    if one.dims != other.dims or one.shape != other.shape:
-        return False
-    scale = float(np.nanmax(np.abs(one.values), initial=0))
-    return np.allclose(one.values, other.values, rtol=0, atol=1e-6 * scale, equal_nan=True)
-
-
-def _check_alike(parts: Sequence[Part]) -> None:
-    """DataError if files disagree on the units of a variable, or each hold another member."""
-    units: dict[Hashable, tuple[str, str]] = {}
-    scalars: dict[Hashable, tuple[str, object]] = {}
-    calendars: dict[str, str] = {}
-    for label, part in parts:
-        for name, item in part.data_vars.items():
-            own = str(item.attrs.get("units", ""))
-            first, expected = units.setdefault(name, (label, own))
-            if own != expected:
-                raise DataError(
-                    f"{name} is in {expected or 'no units'} in {first} and in {own or 'no units'} "
-                    f"in {label}; convert one of them first"
-                )
-        for name, coord in part.coords.items():
-            if not _tells_apart(name, coord):
-                continue
-            value = coord.values.item()
-            first, known = scalars.setdefault(name, (label, value))
-            if value != known and not (value != value and known != known):
-                raise DataError(
-                    f"{first} and {label} hold different values of {name} ({known} and {value}); "
-                    "ingest one of them at a time"
-                )
-        time = time_coordinate(part)
-        if time is not None and part[time].dtype.kind in "MO":
-            calendar = calendar_of(normalise_stamps(part[time].values))
-            calendars.setdefault(calendar, label)
-    if len(calendars) > 1:
-        (one, first), (other, second) = list(calendars.items())[:2]
-        raise DataError(
-            f"{first} has times in the calendar {one}, {second} in {other}; ingest them by "
-            "themselves"
-        )
-
-
-def _tells_apart(name: Hashable, coord: xr.DataArray) -> bool:
-    """Whether a scalar is a member, a level or the like, of which a record has one."""
-    standard_name = str(coord.attrs.get("standard_name", ""))
-    return (
-        coord.ndim == 0
-        and coord.dtype.kind in "fiuSU"
-        and not standard_name.startswith("forecast_")
-        and "grid_mapping_name" not in coord.attrs
-        and not holds_stamps(coord)
-        and name not in ("step", "expver", "spatial_ref", "crs")
-    )
-
-
 def _along_time(group: list[Part]) -> xr.Dataset:
     if len(group) == 1:
         return group[0][1]
-    dims = {label: _time_dim(part) for label, part in group}
+    dims = {label: time_dim(part) for label, part in group}
     (first, dim), *others = dims.items()
     for label, other in others:
         if other != dim or dim is None:
@@ -232,7 +145,7 @@ def _differing_times(parts: Sequence[xr.Dataset]) -> list[Hashable]:
 
 
 def _first_time(part: xr.Dataset) -> Any:
-    name = _time_of(part)
+    name = time_of(part)
     assert name is not None
     values = part[name].values
     if values.dtype.kind in "MO":
@@ -248,7 +161,7 @@ def _each_variable_once(parts: Sequence[Part]) -> list[Part]:
     holders: dict[Hashable, list[int]] = {}
     for number, (_, part) in enumerate(parts):
         for name, item in part.data_vars.items():
-            if _time_dim(part) in item.dims:
+            if time_dim(part) in item.dims:
                 holders.setdefault(name, []).append(number)
     shared: dict[tuple[int, ...], list[Hashable]] = {}
     for name, numbers in holders.items():
@@ -263,7 +176,7 @@ def _each_variable_once(parts: Sequence[Part]) -> list[Part]:
     for key, own_names in shared.items():
         group: list[Part] = []
         for label, part in (parts[number] for number in key):
-            time = _time_dim(part)
+            time = time_dim(part)
             own = part.drop_vars([name for name in part.data_vars if name not in own_names])
             for _, before in group:
                 if time in own.indexes and time in before.indexes:
@@ -292,7 +205,7 @@ def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
     }
     aligned = []
     for label, part in parts:
-        time = _time_dim(part)
+        time = time_dim(part)
         if time is not None and time in first.indexes and time in part.indexes:
             one, other = first.indexes[time], part.indexes[time]
             if not one.equals(other) and not (one.is_unique and other.is_unique):
@@ -318,7 +231,7 @@ def merge_parts(parts: Sequence[Part]) -> xr.Dataset:
 
 def _with_coordinates_of_all(merged: xr.Dataset, parts: Sequence[xr.Dataset]) -> xr.Dataset:
     """Coordinates along time with what any part has: the first lacks times that others have."""
-    time = _time_dim(merged)
+    time = time_dim(merged)
     for name, coord in merged.coords.items():
         if name in merged.indexes or time not in coord.dims or time not in merged.indexes:
             continue

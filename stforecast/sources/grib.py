@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from stforecast.errors import DataError, first_line
-from stforecast.sources.combine import Part, check_same_grid, merge_parts
+from stforecast.sources.agreement import check_same_grid
+from stforecast.sources.base import Part
+from stforecast.sources.combine import merge_parts
 from stforecast.sources.decode import decode_arguments, quietly, tidy
 from stforecast.sources.messages import check_messages
 from stforecast.sources.steps import to_valid_time

@@ -1,6 +1,6 @@
 """NetCDF, Zarr and GRIB: whatever ``xr.open_dataset`` opens, one file or many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from stforecast.sources.heaps import check_heaps
 from stforecast.sources.light import Reopened, SourceFile
 from stforecast.sources.runs import Opened, in_runs
 from stforecast.sources.sniff import kind_of, why_not
+from stforecast.sources.timeless import Timeless
 
 # Files that may be kept open, and how they are decoded in memory.
 _FEW = 16
@@ -37,9 +38,24 @@ class NetCDF:
 
     def open(self, locations: Sequence[Location], options: DataOptions) -> xr.Dataset:
         """See :class:`stforecast.sources.base.Source`."""
+        if len(locations) == 1:
+            return _open(locations[0])
+        wanted = None
+        if options.variables is not None:
+            wanted = {chosen.source or name for name, chosen in options.variables.items()}
+        timeless = Timeless(wanted)
         if len(locations) <= _FEW:
-            return combine([(str(location), _open(location)) for location in locations])
-        return combine(in_runs(map(_open_lightly, locations), Reopened(_open_again)))
+            opened = _seen(((str(at), _open(at), None) for at in locations), timeless)
+            return combine([(label, part) for label, part, _ in opened], timeless)
+        opened = _seen(map(_open_lightly, locations), timeless)
+        return combine(in_runs(opened, Reopened(_open_again)), timeless)
+
+
+def _seen(parts: Iterable[Opened], timeless: Timeless) -> Iterator[Opened]:
+    """The same files, whose fields without a time are looked at while they are open."""
+    for label, part, file in parts:
+        timeless.add(label, part)
+        yield label, part, file
 
 
 def _open_lightly(location: Location) -> Opened:

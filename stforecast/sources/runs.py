@@ -16,7 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from stforecast.sources.combine import Part, with_time_axis
+from stforecast.sources.axis import with_time_axis
+from stforecast.sources.base import Part
 from stforecast.sources.decode import block_cells
 from stforecast.sources.light import (
     FEW,

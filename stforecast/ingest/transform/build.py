@@ -16,7 +16,7 @@ from stforecast.ingest.marks import marks_text
 from stforecast.ingest.place import place
 from stforecast.ingest.record import Record
 from stforecast.ingest.region import cut
-from stforecast.ingest.static import read_static, timeless_fields
+from stforecast.ingest.static import read_static, timeless_fields, told_of_files
 from stforecast.ingest.timeline import find_timeline, nothing_in
 from stforecast.ingest.transform.clocks import on_clock
 from stforecast.ingest.transform.grids import Blocks, larger_cells
@@ -106,6 +106,7 @@ def _fixed(ds: xr.Dataset, options: DataOptions) -> Fixed | None:
     grid = Grid.of_field(dataset, chosen[0].choice.source, y, x)
     if options.grid is not None:
         grid = place(grid, options.grid, notes)
+    notes += told_of_files(dataset, chosen)
     fields, channels = read_static(chosen)
     if options.region is not None:
         part = cut(grid, options.region, notes)
