@@ -17,7 +17,7 @@ from stforecast.files import written_whole
 from stforecast.folders import repair
 from stforecast.grid import Grid
 from stforecast.store import ChannelMeta, TensorStore
-from stforecast.timeaxis import TimeStep
+from stforecast.timeaxis import TimeStep, ends_text
 
 # Files in the folder of a run.
 CARD: Final = "card.json"
@@ -58,7 +58,7 @@ class ModelCard(_Section):
 class TrainingCard(_Section):
     """What the training was given, and how far it came."""
 
-    budget: dict[str, Any] = Field(description="the one given: max_epochs, max_steps or max_time")
+    budget: dict[str, Any] = Field(description="what was given of max_epochs, max_steps, max_time")
     batch_size: int
     samples: int = Field(description="samples of the training period")
     total_steps: int | None = Field(None, description="optimiser steps that the budget comes to")
@@ -151,6 +151,15 @@ class RunCard(_Section):
         """Step of the data that the run was trained on."""
         return TimeStep.parse(self.time_step, self.time_anchor)
 
+    def part_text(self, part: str) -> str:
+        """What the training, validation or test was of: dates, or sequences where these differ."""
+        if self.sequences is None:
+            return ends_text(*self.splits[part])
+        if part not in self.sequences:
+            return "sequences drawn as they were needed"
+        first, stop = self.sequences[part]
+        return f"sequences {first} to {stop - 1}"
+
     @property
     def protocol(self) -> str | None:
         """The published terms that the run was trained on, if it was."""
@@ -242,7 +251,7 @@ class RunCard(_Section):
                 )
         step, other = self.step, store.axis.step
         if (step.seconds, step.months) != (other.seconds, other.months):
-            return f"it was trained on a time step of {step.text}, the data has {other.text}"
+            return f"it was trained on a time step of {step.one}, the data has one of {other.one}"
         if _calendar(self.calendar) != _calendar(store.axis.calendar):
             return (
                 f"it was trained in the calendar {self.calendar}, "

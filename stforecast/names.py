@@ -40,6 +40,9 @@ UPPER: Final = "_upper"
 # Attribute of both bounds: the share of observations that is to lie between them.
 COVERAGE: Final = "stforecast_coverage"
 
+# Attribute of coordinates of times that stand for something else, such as frames of a video.
+COUNTS: Final = "stforecast_counts"
+
 # Attribute of a forecast: lowest and highest value of each variable, which make frames of [0, 1].
 VALUE_RANGES: Final = "stforecast_value_ranges"
 

@@ -179,7 +179,7 @@ def test_a_run_fits_the_data_it_was_trained_on_and_later_data(
         ({"channels": ["v0", "rain"]}, "trained on 'v0', 'v1', the data has 'v0', 'rain'"),
         ({"channels": ["v1", "v0"]}, "order data.variables alike"),
         ({"channels": 1}, "trained on 'v0', 'v1', the data has 'v0'"),
-        ({"step": "30min"}, "trained on a time step of 1h, the data has 30min"),
+        ({"step": "30min"}, "trained on a time step of one hour, the data has one of 30 minutes"),
         ({"calendar": "noleap"}, "trained in the calendar proleptic_gregorian, .* in noleap"),
     ],
 )

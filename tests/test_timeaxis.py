@@ -384,3 +384,40 @@ class TestAxis:
 )
 def test_stamps_are_written_no_longer_than_needed(stamp, text):
     assert stamp_text(stamp) == text
+
+
+class TestFrames:
+    """Sequences without a clock, whose stamps only count."""
+
+    @pytest.fixture
+    def axis(self):
+        stamps = np.datetime64("1970-01-01", "us") + np.arange(20) * np.timedelta64(1, "s")
+        return TimeAxis.from_times(stamps, TimeStep.parse("1frame"))
+
+    def test_a_step_is_a_frame(self, axis):
+        assert axis.step.label == "frame"
+        assert axis.step.text == "1frame"
+        assert axis.step.counted(10) == "10 frames"
+        assert axis.step.counted(1) == "1 frame"
+        assert TimeStep.parse("1h").counted(10) == "10 steps of one hour"
+        assert TimeStep.parse("30min").counted(1, "time step") == "1 time step of 30 minutes"
+        assert axis.step.steps("10 frames", "horizon") == axis.step.steps(10, "horizon") == 10
+        with pytest.raises(ConfigError, match=r"horizon 10s .* frames have no clock"):
+            axis.step.steps("10s", "horizon")
+
+    def test_times_are_numbers_from_one(self, axis):
+        assert axis.text_at(0) == "frame 1"
+        assert axis.text_at(25) == "frame 26"
+        assert axis.span_text(0, 19) == "frames 1 to 20"
+        assert axis.span_text(3, 3) == "frame 4"
+
+    def test_numbers_are_read_back(self, axis):
+        assert axis.slice_of("frame 3", "7") == (2, 7)
+        assert axis.positions(axis.parse_time(axis.text_at(9))) == 9
+        assert axis.slice_of("1970-01-01 00:00:02", "1970-01-01 00:00:06") == (2, 7)
+        with pytest.raises(ConfigError, match="'middle' is no frame; write the number of one"):
+            axis.parse_time("middle")
+
+    def test_dates_are_dates_where_there_is_a_clock(self):
+        axis = TimeAxis.from_times(days("2001-01-01", "2001-01-02"))
+        assert axis.span_text(0, 1) == "2001-01-01 to 2001-01-02"

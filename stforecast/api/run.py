@@ -56,7 +56,7 @@ class Run:
         card = self.card
         return (
             f"<stforecast.Run {self.name!r}: {card.model.name}, history {card.windows['history']}, "
-            f"horizon {card.windows['horizon']} steps of {card.time_step}, in {self.folder}>"
+            f"horizon {card.step.counted(card.windows['horizon'])}, in {self.folder}>"
         )
 
     def predict(

@@ -18,7 +18,7 @@ from stforecast.remote import Location, RemotePath
 from stforecast.store import ChannelMeta, TensorStore
 from stforecast.store.manifest import Manifest
 from stforecast.store.repository import is_repository, size_of, versions
-from stforecast.timeaxis import TimeStep, stamp_text
+from stforecast.timeaxis import counts_frames, span_text, time_text
 from stforecast.windows import WindowSpec
 
 Rows = list[tuple[str, str]]
@@ -35,14 +35,12 @@ def store(path: Location) -> Table:
     meta = record.meta
     n_times = record.shape[0]
     absent = int((~record.present).sum())
-    first, last = (stamp_text(record.axis.times_at(at)[()]) for at in (0, n_times - 1))
     # An absent time is told as such: its cells are not missing besides.
     valid = record.valid_cells[..., record.present, :]
     cells = valid.size * record.grid.height * record.grid.width
     rows: Rows = [
         ("tensor store", f"{path} ({size_text(bytes_below(path))})"),
-        ("times", f"{n_times} from {first} to {last}, one every {record.axis.step.label}"),
-        ("calendar", f"{meta.calendar}, clock of {meta.timezone}"),
+        *times_rows(record),
         ("absent times", share(absent, n_times)),
         ("missing values", share(cells - int(valid.sum(dtype=np.int64)), cells)),
         ("grid", grid_text(record.grid)),
@@ -63,6 +61,16 @@ def store(path: Location) -> Table:
     if meta.updated:
         rows.append(("last added to", _to_the_second(meta.updated)))
     return _table(rows)
+
+
+def times_rows(record: TensorStore) -> Rows:
+    """The times of a store, and their clock where they have one."""
+    axis, meta = record.axis, record.meta
+    span = axis.span_text(0, axis.size - 1)
+    if axis.step.frames:
+        return [("times", f"{span}, without a clock")]
+    times = f"{axis.size} from {span}, one every {axis.step.label}"
+    return [("times", times), ("calendar", f"{meta.calendar}, clock of {meta.timezone}")]
 
 
 def _to_the_second(stamp: str) -> str:
@@ -89,15 +97,15 @@ def run(folder: Path) -> Table:
     rows: Rows = [
         ("trained run", f"{card.name} in {folder}, {state}"),
         ("model", f"{card.model.name}: {settings}" if settings else card.model.name),
-        ("history", _steps(card.windows["history"], card.step)),
-        ("horizon", _steps(card.windows["horizon"], card.step)),
+        ("history", card.step.counted(card.windows["history"])),
+        ("horizon", card.step.counted(card.windows["horizon"])),
         *_lag_rows(card),
         *_covariate_rows(card),
         *_learned_rows(card),
         *([("protocol", card.protocol)] if card.protocol else []),
         *((f"variable {channel.name}", channel_text(channel)) for channel in card.channels),
         ("grid", f"{card.grid['kind']}, {height} × {width} cells"),
-        *((name, _part_text(card, name)) for name in card.splits),
+        *((name, card.part_text(name)) for name in card.splits),
         *_weights_rows(card),
     ]
     for part, systems in card.scores.items():
@@ -117,8 +125,8 @@ def _lag_rows(card: RunCard) -> Rows:
     if not lags:
         return []
     return [
-        ("lags", ", ".join(_steps(lag, card.step) for lag in lags)),
-        ("record needed", _steps(card.history_needed, card.step)),
+        ("lags", ", ".join(card.step.counted(lag) for lag in lags)),
+        ("record needed", card.step.counted(card.history_needed)),
     ]
 
 
@@ -169,27 +177,20 @@ def _of_variables(given: str | Mapping[str, str]) -> str:
     return ", ".join(f"{value} of {name}" for name, value in given.items())
 
 
-def _part_text(card: RunCard, name: str) -> str:
-    if card.sequences is not None and name in card.sequences:
-        first, stop = card.sequences[name]
-        return f"sequences {first} to {stop - 1}"
-    return " to ".join(card.splits[name])
-
-
 def forecast(path: Path, *, everything: bool = False) -> Table:
     """What a forecast is of, from when and for when; with `everything` the settings in full."""
     product = open_product(path)
-    inits = product[names.INIT_TIME].values
-    leads = product[names.LEAD_TIME]
+    inits, leads = product[names.INIT_TIME], product[names.LEAD_TIME]
+    frames = counts_frames(leads.attrs)
     spatial: list[str] = []
     rows: Rows = [
         ("forecast", f"{path} ({size_text(bytes_below(path))})"),
-        ("initial times", _range([stamp_text(stamp) for stamp in inits])),
-        ("lead times", _range([lead_text(lead) for lead in leads.values])),
+        ("initial times", _range([time_text(stamp, frames=frames) for stamp in inits.values])),
+        ("lead times", _range([lead_text(lead, frames=frames) for lead in leads.values])),
     ]
     if names.VALID_TIME in product.coords and product[names.VALID_TIME].size:
         valid = product[names.VALID_TIME].values
-        rows.append(("valid times", f"{stamp_text(valid.min())} to {stamp_text(valid.max())}"))
+        rows.append(("valid times", span_text(valid.min(), valid.max(), frames=frames)))
     for name, variable in product.data_vars.items():
         if names.LEAD_TIME in variable.dims:
             spatial = [str(dim) for dim in variable.dims[2:]]
@@ -236,11 +237,13 @@ def channel_text(channel: ChannelMeta) -> str:
     return ", ".join(words)
 
 
-def lead_text(lead: Any) -> str:
-    """A lead time: a duration such as 6 h, or a number of calendar steps."""
+def lead_text(lead: Any, *, frames: bool = False) -> str:
+    """A lead time: a duration such as 6 h, or a number of calendar steps or of frames."""
     if not isinstance(lead, np.timedelta64):
         return f"{lead} steps"
     seconds = int(lead / np.timedelta64(1, "s"))
+    if frames:
+        return f"{seconds} frame{'' if seconds == 1 else 's'}"
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds % size == 0:
             return f"{seconds // size} {unit}"
@@ -283,11 +286,6 @@ def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> s
         return f"{name} –"
     units = next((channel.units for channel in channels if channel.name == name), None)
     return f"{name} {value:#.4g}".rstrip(".") + (f" {units}" if units else "")
-
-
-def _steps(count: int, step: TimeStep) -> str:
-    length = step.label if step.label[0].isdigit() else f"one {step.label}"
-    return f"{count} step of {length}" if count == 1 else f"{count} steps of {length}"
 
 
 def _range(texts: Sequence[str]) -> str:

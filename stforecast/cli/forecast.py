@@ -258,12 +258,9 @@ def _of_period(
 
 
 def _summary(record: "TensorStore", inits: list[int], leads: int) -> str:
-    from stforecast.timeaxis import stamp_text
-
-    first, last = (stamp_text(record.axis.times_at(inits[at])[()]) for at in (0, -1))
-    length = record.axis.step.label
-    length = length if length[0].isdigit() else f"one {length}"
-    steps = f"{leads} time {'step' if leads == 1 else 'steps'} of {length}"
+    axis = record.axis
+    steps = axis.step.counted(leads, "time step")
     if len(inits) == 1:
-        return f"{steps} after {first}"
+        return f"{steps} after {axis.text_at(inits[0])}"
+    first, last = axis.text_at(inits[0]), axis.text_at(inits[-1])
     return f"{steps} after each of {len(inits)} initial times from {first} to {last}"

@@ -14,7 +14,7 @@ from stforecast.cli.template_data import data_section
 from stforecast.config.text import parse_yaml, yaml_scalar
 from stforecast.errors import StForecastError
 from stforecast.options import DataOptions, SplitOptions, WindowOptions
-from stforecast.timeaxis import TimeStep, stamp_text
+from stforecast.timeaxis import TimeStep
 from stforecast.windows.spec import WindowSpec, resolve_windows
 from stforecast.windows.splits import resolve_splits
 
@@ -62,11 +62,16 @@ def experiment_text(
 
 def _head(name: str, record: Record) -> str:
     axis = record.axis
-    first, last = (stamp_text(axis.times_at(at)[()]) for at in (0, axis.size - 1))
+    span = axis.span_text(0, axis.size - 1)
+    times = (
+        f"# {record.n_sequences} sequences of {span}, without a clock."
+        if axis.step.frames
+        else f"# {axis.size} times from {span}, one every {axis.step.label}, "
+        f"in the calendar {axis.calendar}."
+    )
     lines = [
         f"# {name}: {grid_text(record.grid)};",
-        f"# {axis.size} times from {first} to {last}, one every {axis.step.label}, "
-        f"in the calendar {axis.calendar}.",
+        times,
         "# Every value may be changed, and what is commented out shows what else there is.",
         f"name: {yaml_scalar(name)}",
     ]
@@ -125,7 +130,7 @@ model:
 
 _TRAINING = """\
 training:
-  # The budget is one of max_time, max_steps and max_epochs.
+  # The budget: max_time, max_steps or max_epochs; with max_time and one of them, what ends first.
   max_time: 10min
   batch_size: 16
   learning_rate: 1e-3
@@ -177,6 +182,8 @@ def _fitting_windows(section: str | None, record: Record) -> WindowSpec | None:
 
 
 def _duration(step: TimeStep, steps: int) -> str:
+    if step.frames:
+        return str(steps)
     if step.is_fixed:
         return TimeStep(seconds=steps * step.seconds).text
     return TimeStep(months=steps * step.months).text

@@ -10,7 +10,7 @@ from stforecast.config.text import yaml_scalar
 from stforecast.errors import StForecastError
 from stforecast.options import DataOptions, SplitOptions
 from stforecast.store import ChannelMeta
-from stforecast.timeaxis import TimeStep, stamp_text
+from stforecast.timeaxis import TimeStep
 from stforecast.windows.spec import WindowSpec
 from stforecast.windows.splits import resolve_splits
 
@@ -29,8 +29,12 @@ def data_section(
     if options.slots != "auto":
         lines.append(f"  slots: {options.slots}")
     lines += _plain(options, "store", f"store: data/{name}.zarr", f"else runs/{name}/store.zarr")
-    lines += _plain(options, "timezone", "timezone: Europe/Berlin", "clock of the stamps, else UTC")
-    lines += _plain(options, "time_step", f"time_step: {record.axis.step.text}", "as found")
+    if record.axis.step.frames:
+        lines += _plain(options, "time_step", "time_step: 1s", "else frames are counted")
+    else:
+        example = "timezone: Europe/Berlin"
+        lines += _plain(options, "timezone", example, "clock of the stamps, else UTC")
+        lines += _plain(options, "time_step", f"time_step: {record.axis.step.text}", "as found")
     if record.sequence_name is not None:
         lines.append(f"  sequence: {yaml_scalar(record.sequence_name)}")
     if record.drawn:
@@ -141,7 +145,7 @@ def _period(record: Record, options: DataOptions) -> list[str]:
         first, last = options.period
         return [f"  period: [{yaml_scalar(first)}, {yaml_scalar(last)}]"]
     axis = record.axis
-    first, last = (stamp_text(axis.times_at(at)[()])[:10] for at in (0, axis.size - 1))
+    first, last = (axis.text_at(at)[:10] for at in (0, axis.size - 1))
     return [f"  # period: [{first}, {last}]   # a part of the record"]
 
 

@@ -16,7 +16,7 @@ from stforecast.verification.dataset import REGION
 from stforecast.verification.groups import GROUPS
 from stforecast.verification.metrics import METRICS
 from stforecast.verification.pooling import pooled
-from stforecast.verification.text import lead_texts
+from stforecast.verification.text import are_durations, lead_numbers, lead_texts
 
 MODEL, SEED = "model", "seed"
 ALL = "all"
@@ -128,8 +128,8 @@ def long_frame(result: xr.Dataset) -> pd.DataFrame:
     the lead time (in hours where it is a duration), the metrics, those of frames alike for all
     variables, and one ``skill_vs_<reference>`` each.
     """
-    lead = result[names.LEAD_TIME].values
-    hours = lead / np.timedelta64(1, "h") if lead.dtype.kind == "m" else None
+    lead = result[names.LEAD_TIME]
+    hours = lead_numbers(lead) if are_durations(lead) else None
     rows: list[dict[str, Any]] = []
     for number, text in enumerate([*lead_texts(lead), ALL]):
         over = OVER_LEADS if text == ALL else ""

@@ -23,7 +23,7 @@ from stforecast.comparison.results import (
     spread_of,
 )
 from stforecast.verification.metrics import METRICS, shown_metrics
-from stforecast.verification.text import lead_texts
+from stforecast.verification.text import are_durations, lead_texts
 
 # More lead times than these are left to the CSV file.
 _MOST_LEADS = 4
@@ -171,7 +171,9 @@ def _scores_and_costs(result: xr.Dataset, variable: str, most_leads: int = _MOST
     leads = _leads(result, most_leads)
     skills = [name for name in _SKILLS if name in _references(result)]
     further = [name for name in shown_metrics(result) if name not in ("rmse", "bias")]
-    texts = lead_texts(result[names.LEAD_TIME].values)
+    texts = lead_texts(result[names.LEAD_TIME])
+    if not are_durations(result[names.LEAD_TIME]):
+        texts = [f"lead {text}" for text in texts]
     grid = _Grid(
         f"{variable_words(result, variable)}: RMSE on the test period, and costs",
         [

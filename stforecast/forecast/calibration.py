@@ -25,7 +25,7 @@ from stforecast.forecast.members import Members
 from stforecast.forecast.options import ForecastOptions
 from stforecast.options import Device
 from stforecast.store import TensorStore
-from stforecast.timeaxis import stamp_text
+from stforecast.timeaxis import ends_text
 from stforecast.windows.frames import Frames
 
 _NAMES: Final = ("edges", "scale", "group", "ends", "factor", "level", "told", "minimum", "maximum")
@@ -56,7 +56,7 @@ class Calibration:
         """In a few words, for the attributes of what is made with it."""
         return (
             f"split conformal prediction from the errors of {self.windows} forecasts of "
-            f"{self.period[0]} to {self.period[1]}, by variable, lead time, cell and value"
+            f"{ends_text(*self.period)}, by variable, lead time, cell and value"
         )
 
     def check(self, steps: int) -> None:
@@ -140,7 +140,7 @@ def calibrate(
         stretches,
     )
     times = [inits.min() + 1, inits.max() + steps]
-    first, last = (stamp_text(store.axis.times_at(int(at))[()]) for at in times)
+    first, last = (store.axis.text_at(int(at)) for at in times)
     return Calibration(tables, ensemble.identity, (first, last), len(inits) * len(chosen), total)
 
 

@@ -168,8 +168,8 @@ def _difference(one: TrainedModel, other: TrainedModel) -> str | None:
     steps = [(card.step.seconds, card.step.months) for card in cards]
     if steps[0] != steps[1] or cards[0].calendar != cards[1].calendar:
         return (
-            f"their time steps are {cards[0].time_step} in the calendar {cards[0].calendar} and "
-            f"{cards[1].time_step} in the calendar {cards[1].calendar}"
+            f"their time steps are {cards[0].step.one} in the calendar {cards[0].calendar} and "
+            f"{cards[1].step.one} in the calendar {cards[1].calendar}"
         )
     words: str | None
     if cards[0].grid["shape"] != cards[1].grid["shape"]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from stforecast.card import RunCard
 from stforecast.errors import ConfigError, DataError
 from stforecast.store import TensorStore
-from stforecast.timeaxis import stamp_text
 from stforecast.windows.parts import PARTS, WORDS, period
 from stforecast.windows.samples import init_positions
 from stforecast.windows.spec import WindowSpec
@@ -60,7 +59,7 @@ def init_position(store: TensorStore, spec: WindowSpec, time: Any) -> int:
     if possible.size == 0:
         raise _too_little(store, spec)
     stamp = _stamp(store, time)
-    text = stamp_text(stamp)
+    text = store.axis.text(stamp)
     try:
         position = int(store.axis.positions(np.asarray(stamp)))
     except DataError as error:
@@ -70,14 +69,11 @@ def init_position(store: TensorStore, spec: WindowSpec, time: Any) -> int:
     nearest = int(possible[np.abs(possible - position).argmin()])
     size = store.axis.size
     if not 0 <= position < size:
-        record = f"{_text(store, 0)} to {_text(store, size - 1)}"
-        reason = f"the data runs from {record}"
+        reason = f"the data runs from {_text(store, 0)} to {_text(store, size - 1)}"
     elif position < spec.history_needed - 1:
-        begin = _text(store, position - spec.history_needed + 1)
-        reason = (
-            f"the run needs {_steps(store, spec.history_needed)} of history up to it, from {begin} "
-            "on"
-        )
+        reason = f"the run needs {_steps(store, spec.history_needed)} of history up to it"
+        if not store.axis.step.frames:
+            reason += f", from {_text(store, position - spec.history_needed + 1)} on"
     else:
         reason = "its history has absent times, or no values"
     raise DataError(
@@ -186,9 +182,7 @@ def _too_little(store: TensorStore, spec: WindowSpec) -> DataError:
 
 
 def _steps(store: TensorStore, count: int) -> str:
-    label = store.axis.step.label
-    unit = label if label[0].isdigit() else f"one {label}"
-    return f"{count} time {'step' if count == 1 else 'steps'} of {unit}"
+    return store.axis.step.counted(count, "time step")
 
 
 def _stamp(store: TensorStore, time: Any) -> Any:
@@ -207,4 +201,4 @@ def _stamp(store: TensorStore, time: Any) -> Any:
 
 
 def _text(store: TensorStore, position: int) -> str:
-    return stamp_text(store.axis.times_at(position)[()])
+    return store.axis.text_at(position)

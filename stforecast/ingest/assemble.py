@@ -25,7 +25,7 @@ from stforecast.ingest.timeline import (
 from stforecast.store import StoreMeta
 from stforecast.store.reading import computed, reading
 from stforecast.store.schema import GenerationMeta, plain
-from stforecast.timeaxis import TimeAxis, stamp_text
+from stforecast.timeaxis import TimeAxis
 
 # Frames that are looked at to tell whether float32 holds the source's numbers exactly.
 _FRAMES_LOOKED_AT = 3
@@ -208,8 +208,9 @@ def mapping_text(layout: Layout, timeline: Timeline, timezone: str) -> dict[str,
         **({"static fields": _static_text(layout)} if layout.static_channels else {}),
         "grid": _grid_text(layout.grid),
         "times": times_text(axis),
-        "calendar": f"{axis.calendar}, clock {timezone}",
     }
+    if not axis.step.frames:
+        mapping["calendar"] = f"{axis.calendar}, clock {timezone}"
     if names.SEQUENCE in layout.dataset.dims:
         mapping["sequences"] = str(layout.dataset.sizes[names.SEQUENCE])
     return mapping
@@ -217,11 +218,11 @@ def mapping_text(layout: Layout, timeline: Timeline, timezone: str) -> dict[str,
 
 def times_text(axis: TimeAxis) -> str:
     """First and last time of an axis, and its step."""
-    first, last = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
+    if axis.step.frames:
+        return f"{axis.span_text(0, axis.size - 1)}, without a clock"
     step = axis.step.label if axis.step.label[0].isdigit() else f"1 {axis.step.label}"
-    if axis.size == 1:
-        return f"{stamp_text(first)}, 1 step of {step}"
-    return f"{stamp_text(first)} to {stamp_text(last)}, {axis.size} steps of {step}"
+    steps = f"{axis.size} step{'' if axis.size == 1 else 's'} of {step}"
+    return f"{axis.span_text(0, axis.size - 1)}, {steps}"
 
 
 def _static_text(layout: Layout) -> str:

@@ -12,7 +12,7 @@ from stforecast.grid import is_latitude, is_longitude, spatial_dims
 from stforecast.ingest.stamps import Stamps, read_stamps
 from stforecast.ingest.words import dims_text, nearest
 from stforecast.sources.times import holds_stamps, stamps_of_frames, time_coordinate
-from stforecast.timeaxis import TimeStep
+from stforecast.timeaxis import TimeStep, counts_frames
 
 _TIME_NAMES = re.compile(
     r"(time|times|valid_time|t|xtime|date|dates|datetime|time_counter|initial_time\d*|year|years|"
@@ -28,7 +28,8 @@ class NotAFieldError(DataError):
 class Axes:
     """The dimensions of a field, and its time stamps.
 
-    ``stamps_name`` is the coordinate that the stamps come from, None for stamps made up.
+    ``stamps_name`` is the coordinate that the stamps come from, None for stamps made up. ``frames``
+    is true where stamps count frames of sequences that have no clock.
     """
 
     time: str
@@ -37,6 +38,7 @@ class Axes:
     sequence: str | None
     stamps: Stamps
     stamps_name: str | None
+    frames: bool = False
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -65,9 +67,12 @@ def find_axes(
             f"no rows and columns can be found among the dimensions of {field.name} "
             f"({dims_text(field.sizes.items())}); name them y and x, or latitude and longitude"
         )
+    frames = False
     if sequence is not None and (stamps_name is None or not holds_stamps(field[stamps_name])):
         stamps_name = None
-        stamps = _made_up(field.sizes[time], time_step, notes)
+        step = TimeStep.parse(time_step or "1frame")
+        frames = step.frames
+        stamps = _made_up(field.sizes[time], step, notes)
     elif stamps_name is None:
         raise DataError(
             f"the time dimension {time!r} of {field.name} has no dates; give it a coordinate of "
@@ -75,9 +80,10 @@ def find_axes(
         )
     else:
         stamps = read_stamps(field[stamps_name], str(field.name))
+        frames = counts_frames(field[stamps_name].attrs)
     if stamps.size == 0:
         raise DataError(f"{field.name} has no times at all")
-    return Axes(time, *spatial, sequence, stamps, stamps_name)
+    return Axes(time, *spatial, sequence, stamps, stamps_name, frames)
 
 
 def _find_time(field: xr.DataArray, others: set[Hashable]) -> tuple[str, str | None]:
@@ -128,12 +134,14 @@ def _no_time(field: xr.DataArray) -> str:
     return f"{dims}; a forecast needs a record in time"
 
 
-def _made_up(size: int, time_step: str | None, notes: list[str]) -> Stamps:
+def _made_up(size: int, step: TimeStep, notes: list[str]) -> Stamps:
     """Stamps of sequences without dates, such as videos: from 1970 on, one step apart."""
-    step = TimeStep.parse(time_step or "1h")
     notes.append(
-        f"the sequences have no dates, so their frames are stamped from 1970-01-01 on, one "
-        f"{step.label} apart"
+        "the sequences have no dates, so their frames are counted; with data.time_step they have "
+        "dates from 1970-01-01 on"
+        if step.frames
+        else f"the sequences have no dates, so their frames are stamped from 1970-01-01 on, "
+        f"{step.one} apart"
     )
     return stamps_of_frames(size, step)
 

@@ -36,7 +36,7 @@ from stforecast.sources.steps import REFERENCES, began_at, to_valid_time
 from stforecast.sources.times import holds_stamps
 from stforecast.sources.versions import merge_versions
 from stforecast.store.schema import ChannelMeta, plain
-from stforecast.timeaxis import stamp_text
+from stforecast.timeaxis import COUNTS_FRAMES, stamp_text
 
 # Cells of one block of a field that has no chunks of its own: 16 MiB of float32.
 _BLOCK_CELLS = 2**22
@@ -261,6 +261,8 @@ def _time_coordinates(dataset: xr.Dataset, axes: Axes, notes: list[str]) -> dict
         # GRIB names the time of an analysis after the forecast it starts
         attrs["long_name"] = "time"
     attrs = {**attrs, "standard_name": "time", "axis": "T"}
+    if axes.frames:
+        attrs |= {"long_name": "frame", **COUNTS_FRAMES}
     time = xr.Variable(names.TIME, axes.stamps, attrs)
     coords = {names.TIME: time}
     bounds = next(iter(referred(source.variable, "bounds")), None)

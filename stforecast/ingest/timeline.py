@@ -11,7 +11,7 @@ from stforecast import names
 from stforecast.errors import DataError
 from stforecast.ingest.findings import Run, runs
 from stforecast.store.reading import computed, reading
-from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, normalise_stamps, stamp_text
+from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, counts_frames, normalise_stamps
 from stforecast.timeaxis.stamps import SECOND, Clock
 
 # Rows of duplicated times that are read at once to find the fullest.
@@ -63,6 +63,8 @@ def find_timeline(
     step, or none lies within `period`; ConfigError for a period or step that cannot be read.
     """
     stamps = normalise_stamps(dataset[names.TIME].values)
+    if time_step is None and counts_frames(dataset[names.TIME].attrs):
+        time_step = "1frame"
     step = None if time_step is None else TimeStep.parse(time_step)
     whole = TimeAxis.from_times(stamps, step)
     positions = whole.positions(stamps)
@@ -89,10 +91,9 @@ def find_timeline(
         )
     longest = _LONGEST if step is None else _LONGEST_SAID
     if axis.size > max(longest, _SPARSEST * positions.size):
-        begin, end = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
         raise DataError(
             f"{positions.size} times are spread over {axis.size} steps of {axis.step.label} from "
-            f"{stamp_text(begin)} to {stamp_text(end)}, so time stamps of the files are broken; "
+            f"{axis.span_text(0, axis.size - 1)}, so time stamps of the files are broken; "
             "correct them, or say what data.time_step is right"
         )
     rows = np.full(axis.size, -1, np.int64)
@@ -114,10 +115,9 @@ def find_timeline(
 
 def nothing_in(axis: TimeAxis, period: tuple[str, str]) -> DataError:
     """What to say of a period in which an axis has no times."""
-    begin, end = axis.times(0, 1)[0], axis.times(axis.size - 1, axis.size)[0]
     return DataError(
         f"no data lies in the period {period[0]} to {period[1]}: the record goes from "
-        f"{stamp_text(begin)} to {stamp_text(end)}"
+        f"{axis.text_at(0)} to {axis.text_at(axis.size - 1)}"
     )
 
 

@@ -12,7 +12,7 @@ from stforecast import names
 from stforecast.errors import ConfigError, MapError
 from stforecast.maps.labels import Times
 from stforecast.product.conform import forecast_variables
-from stforecast.timeaxis import TimeStep, normalise_stamps, stamp_text
+from stforecast.timeaxis import TimeStep, normalise_stamps, span_text
 
 # Lead times that are drawn unless the user says which.
 _FEW = 4
@@ -105,6 +105,12 @@ def _init_position(forecast: xr.Dataset, wanted: Any) -> int:
         if -inits.size <= wanted < inits.size:
             return int(wanted) % inits.size
         raise MapError(f"the forecast has {inits.size} initial times, so none of number {wanted}")
+    times = Times(forecast)
+    if times.frames and isinstance(wanted, str):
+        text = f"frame {wanted.strip().removeprefix('frame').strip()}"
+        texts = [times.stamp(stamp) for stamp in inits]
+        if text in texts:
+            return texts.index(text)
     texts = [_iso(stamp) for stamp in inits]
     if isinstance(wanted, str):
         text = wanted.strip().replace(" ", "T")
@@ -118,9 +124,9 @@ def _init_position(forecast: xr.Dataset, wanted: Any) -> int:
             return found[0]
     if within:
         raise MapError(f"the forecast has {len(within)} initial times in {wanted}; say which")
-    there = stamp_text(inits[0])
+    there = span_text(inits[0], inits[-1], frames=times.frames)
     if inits.size > 1:
-        there = f"{inits.size}, {there} to {stamp_text(inits[-1])}"
+        there = f"{inits.size}, {there}"
     raise MapError(f"the forecast has no initial time {wanted}; it has {there}")
 
 

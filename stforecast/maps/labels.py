@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.timeaxis import normalise_stamps
+from stforecast.timeaxis import counts_frames, frame_number, normalise_stamps, time_text
 
 Fields = tuple[int, int, int, int, int, int]
 
@@ -40,9 +40,13 @@ def unit_text(variable: xr.DataArray) -> str:
 
 
 class Times:
-    """Initial and valid times of a forecast as text, no more precise than they need to be."""
+    """Initial and valid times of a forecast as text, no more precise than they need to be.
+
+    Those of sequences without a clock are the numbers of their frames.
+    """
 
     def __init__(self, forecast: xr.Dataset) -> None:
+        self.frames = counts_frames(forecast[names.LEAD_TIME].attrs)
         inits = normalise_stamps(forecast[names.INIT_TIME].values)
         valid = normalise_stamps(forecast[names.VALID_TIME].values)
         self.months_per_lead = _months_per_lead(forecast, inits, valid)
@@ -50,10 +54,15 @@ class Times:
         self._precision = _precision(fields, self.months_per_lead)
         self._unit = self._lead_unit(forecast[names.LEAD_TIME].values)
         zone = str(forecast.attrs.get("data_timezone", "UTC"))
-        self.zone = zone if self._precision >= 5 else ""
+        self.zone = zone if self._precision >= 5 and not self.frames else ""
 
     def stamp(self, stamp: Any) -> str:
-        """A time for titles: ``2019-03-28 06:00``, ``2019-03`` of months, ``2019`` of years."""
+        """A time for titles: ``2019-03-28 06:00``, ``2019-03`` of months, ``2019`` of years.
+
+        Of frames ``frame 11``.
+        """
+        if self.frames:
+            return time_text(normalise_stamps(np.asarray(stamp))[()], frames=True)
         year, month, day, hour, minute, second = _fields(normalise_stamps(np.asarray(stamp))[()])
         date = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}"][: self._precision]
         clock = [f" {hour:02d}", f":{minute:02d}", f":{second:02d}"][: max(self._precision - 3, 0)]
@@ -61,13 +70,15 @@ class Times:
 
     def file_stamp(self, stamp: Any) -> str:
         """A time for the name of a file: ``20190328T0600``, shorter where that is all there is."""
+        if self.frames:
+            return f"frame{frame_number(normalise_stamps(np.asarray(stamp))[()])}"
         year, month, day, hour, minute, second = _fields(normalise_stamps(np.asarray(stamp))[()])
         date = [f"{year:04d}", f"{month:02d}", f"{day:02d}"][: self._precision]
         clock = [f"T{hour:02d}", f"{minute:02d}", f"{second:02d}"][: max(self._precision - 3, 0)]
         return "".join(date + clock)
 
     def lead(self, lead: Any) -> str:
-        """A lead time: ``+6 h``, ``+2 days``, ``+1 year``."""
+        """A lead time: ``+6 h``, ``+2 days``, ``+1 year``, ``+3 frames``."""
         if isinstance(lead, np.timedelta64):
             word, size = self._unit
             return _counted(float(lead / np.timedelta64(1, "s")) / size, word)
@@ -78,6 +89,8 @@ class Times:
         """The largest unit in which all leads are whole numbers; hours stay hours for two days."""
         if leads.dtype.kind != "m":
             return "", 1
+        if self.frames:
+            return "frame", 1
         seconds = leads / np.timedelta64(1, "s")
         for word, size in (("day", 86_400), ("h", 3600), ("min", 60)):
             few = word == "day" and self._precision > 3 and seconds.max(initial=0) <= 2 * size
@@ -87,7 +100,7 @@ class Times:
 
 
 def _counted(count: float, word: str) -> str:
-    plural = "s" if word in ("day", "month", "year") and count != 1 else ""
+    plural = "s" if word in ("day", "month", "year", "frame") and count != 1 else ""
     return f"+{count:g} {word}{plural}"
 
 

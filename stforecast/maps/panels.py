@@ -43,7 +43,7 @@ class Panels:
             return self.heading
         init = f"{self.times.stamp(self.init_time)} {self.times.zone}".rstrip()
         mean = f", mean of {self.members} members" if self.members > 1 else ""
-        return f"Initial time {init}{mean}"
+        return f"{'After' if self.times.frames else 'Initial time'} {init}{mean}"
 
     def error_scores(self, error: Fields) -> tuple[float, float] | None:
         """RMSE and bias of a field (y, x) of errors, by the area of cells; None of none."""

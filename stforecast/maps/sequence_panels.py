@@ -118,7 +118,7 @@ class _Sheet:
             parts.append(f"model {forecast.attrs['stforecast_model']}")
         if "stforecast_run" in forecast.attrs:
             parts.append(f"run {forecast.attrs['stforecast_run']}")
-        parts.append(f"initial time {self.clips.init_time}")
+        parts.append(self.clips.headline)
         return ", ".join(parts)
 
     def _clip(self, number: int) -> None:

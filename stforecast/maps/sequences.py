@@ -51,8 +51,10 @@ class Clips:
         ``prediction``, and where they are known ``input``, ``truth`` and ``error``, from the top.
     last_input:
         The frame that forecasts start from (sequence, 1, channel, y, x), if it is known.
-    init_time, init_text:
-        The initial time, and the same as names of files have it.
+    headline:
+        From when the forecast is, in words.
+    init_text:
+        The initial time as names of files have it.
     """
 
     variable: xr.DataArray
@@ -60,7 +62,7 @@ class Clips:
     names: list[str]
     rows: dict[str, Frames]
     last_input: Fields | None
-    init_time: str
+    headline: str
     init_text: str
 
 
@@ -141,6 +143,8 @@ def find_clips(
     values = np.stack([made[name].transpose(*order).values for name in variables], axis=2)
     prediction = values.astype(np.float32)
     labels = [times.lead(lead) for lead in chosen[names.LEAD_TIME].values[leads]]
+    if times.frames:
+        labels = [times.stamp(stamp) for stamp in valid[init, leads]]
     rows: dict[str, Frames] = {}
     last = None
     if seen is not None:
@@ -158,7 +162,7 @@ def find_clips(
         names=[f"{dim} {label}" for label in sequence_names(chosen, dim)],
         rows=rows,
         last_input=last,
-        init_time=times.stamp(at),
+        headline=f"after {times.stamp(at)}" if times.frames else f"initial time {times.stamp(at)}",
         init_text=times.file_stamp(at),
     )
 
@@ -183,7 +187,11 @@ def _inputs(seen: "_Seen", init: Any, history: int, times: Times) -> tuple[dict[
         return {}, None
     first = max(0, last - history + 1)
     at = np.asarray(_spread(range(first, last + 1)))
-    labels = [_offset_text(times, seen.times, position, last) for position in at]
+    labels = (
+        [times.stamp(stamp) for stamp in seen.times[at]]
+        if times.frames
+        else [_offset_text(times, seen.times, position, last) for position in at]
+    )
     frames = seen.read(at)
     return {"input": Frames(frames, labels)}, frames[:, -1:]
 

@@ -15,6 +15,7 @@ from stforecast.product.coordinates import duration_encoding, time_coordinates, 
 from stforecast.product.uncertainty import Interval, bounds_attrs, bounds_names, member_coordinate
 from stforecast.store import ChannelMeta, StoreMeta, TensorStore
 from stforecast.store.layout import holds_dates
+from stforecast.timeaxis import TimeStep
 
 # Attributes of the source dataset that hold for what is made from it.
 _INHERITED = ("institution", "references", "license", "licence", "comment")
@@ -241,7 +242,8 @@ def _attributes(
     attrs.update(provenance)
     if meta.sources:
         attrs["data_files"] = ", ".join(str(source.get("path", "")) for source in meta.sources)
-    attrs["data_timezone"] = meta.timezone
+    if not TimeStep.parse(meta.time_step).frames:
+        attrs["data_timezone"] = meta.timezone
     attrs.update(given)
     return {name: storable(value) for name, value in attrs.items() if value is not None}
 

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.timeaxis import TimeAxis, calendar_of
+from stforecast.timeaxis import COUNTS_FRAMES, TimeAxis, calendar_of
 from stforecast.timeaxis.stamps import DAY, SECOND, Clock
 
 INIT_ATTRS = {
@@ -28,7 +28,7 @@ def time_coordinates(
 
     With a fixed step ``lead_time`` is a duration, the forecast period itself. With a calendar step
     it counts steps, and ``forecast_period`` (I, L) tells the days, which differ from one initial
-    time to the next.
+    time to the next. Of frames without a clock, an attribute of all three tells that they count.
     """
     inits = np.asarray(init_positions, np.int64).reshape(-1)
     leads = np.asarray(lead_steps, np.int64).reshape(-1)
@@ -42,13 +42,16 @@ def time_coordinates(
         durations = axis.step.to_timedelta(leads)
         coords[names.LEAD_TIME] = xr.Variable(names.LEAD_TIME, durations, PERIOD_ATTRS)
     else:
-        label = {"units": "1", "long_name": f"lead time in steps of {_article(axis.step.label)}"}
+        label = {"units": "1", "long_name": f"lead time in steps of {axis.step.one}"}
         coords[names.LEAD_TIME] = xr.Variable(names.LEAD_TIME, leads, label)
         coords[names.FORECAST_PERIOD] = xr.Variable(
             (names.INIT_TIME, names.LEAD_TIME),
             days_between(init_time[:, None], valid_time),
             {**PERIOD_ATTRS, "units": "days"},
         )
+    if axis.step.frames:
+        for coord in coords.values():
+            coord.attrs.update(COUNTS_FRAMES)
     return coords
 
 
@@ -90,7 +93,3 @@ def _whole_units(micros: NDArray[np.int64]) -> tuple[str, str]:
             small = np.abs(micros // size).max(initial=0) < 2**31
             return units, "int32" if small else "int64"
     return "microseconds", "int64"
-
-
-def _article(label: str) -> str:
-    return label if label[0].isdigit() else f"one {label}"

@@ -15,7 +15,13 @@ from stforecast.grid import Grid
 from stforecast.product.conform import forecast_variables
 from stforecast.product.place import grid_of
 from stforecast.product.sequences import same_sequences
-from stforecast.timeaxis import calendar_of, normalise_stamps, stamp_text
+from stforecast.timeaxis import (
+    calendar_of,
+    counts_frames,
+    normalise_stamps,
+    span_text,
+    time_text,
+)
 
 
 class Observed:
@@ -85,18 +91,20 @@ class Observed:
             )
         if times.dtype.kind == "M":
             times, wanted = (item.astype("datetime64[us]") for item in (times, wanted))
+        frames = counts_frames(self._observations[self.time].attrs)
         index = pd.Index(times)
         if not index.is_unique:
             twice = index[index.duplicated()][0]
-            text = stamp_text(np.datetime64(twice) if times.dtype.kind == "M" else twice)
+            stamp = np.datetime64(twice) if times.dtype.kind == "M" else twice
+            text = time_text(stamp, frames=frames)
             raise DataError(
                 f"the observations have {text} twice; ingest them first, which keeps the fuller one"
             )
         found = np.asarray(index.get_indexer(pd.Index(wanted.ravel())), np.int64)
         if found.size and (found < 0).all():
             raise DataError(
-                f"the observations ({_span(times)}) have none of the valid times of the forecast "
-                f"({_span(np.sort(wanted.ravel()))})"
+                f"the observations ({_span(times, frames)}) have none of the valid times of the "
+                f"forecast ({_span(np.sort(wanted.ravel()), frames)})"
             )
         return found.reshape(wanted.shape)
 
@@ -193,8 +201,8 @@ def _is_date(values: NDArray[Any]) -> bool:
     )
 
 
-def _span(times: NDArray[Any]) -> str:
-    return f"{stamp_text(times.ravel()[0])} to {stamp_text(times.ravel()[-1])}"
+def _span(times: NDArray[Any], frames: bool) -> str:
+    return span_text(times.ravel()[0], times.ravel()[-1], frames=frames)
 
 
 def _listed(found: list[str]) -> str:

@@ -11,6 +11,7 @@ from stforecast import names
 from stforecast.report.subject import Results, Subject, group_labels
 from stforecast.report.svg import INK, new_figure, styled, svg_text
 from stforecast.report.words import spoken, unit_words
+from stforecast.verification.text import lead_texts
 
 # Near those of Okabe and Ito, which the colour-blind tell apart; seen on white and on black.
 COLOURS: Final = ("#1f83c1", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -148,8 +149,12 @@ def label(name: str) -> str:
 
 def lead_axis(axes: Axes, results: Results) -> None:
     """Lead times below the panel."""
-    _ticks(axes, results.leads)
-    axes.set_xlabel("lead time")
+    if results.are_frames:
+        _ticks(axes, lead_texts(results.by_lead[names.LEAD_TIME]))
+        axes.set_xlabel("lead time (frames)")
+    else:
+        _ticks(axes, results.leads)
+        axes.set_xlabel("lead time")
 
 
 def _ticks(axes: Axes, labels: list[str]) -> None:

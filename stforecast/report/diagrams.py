@@ -11,7 +11,7 @@ from stforecast.report.curves import COLOURS, axis_words, finish, label, lead_ax
 from stforecast.report.subject import Results, known_thresholds
 from stforecast.report.svg import INK, new_figure, styled, svg_text
 from stforecast.report.words import with_unit
-from stforecast.timeaxis import normalise_stamps, stamp_text
+from stforecast.timeaxis import counts_frames, normalise_stamps, time_text
 
 # Points of the curve of cases.
 _MOST_CASES = 400
@@ -184,7 +184,9 @@ def case_curve(results: Results, variable: str, name: str) -> tuple[str, int]:
         axes.set_xlim(0, max(starts[-1], 1))
         axes.set_ylim(bottom=0)
         ticks = [int(tick) for tick in np.linspace(0, stamps.size - 1, min(6, stamps.size))]
-        axes.set_xticks(ticks, [stamp_text(stamps[tick]).partition(" ")[0] for tick in ticks])
+        frames = counts_frames(field[names.INIT_TIME].attrs)
+        texts = [time_text(stamps[tick], frames=frames) for tick in ticks]
+        axes.set_xticks(ticks, texts if frames else [text.partition(" ")[0] for text in texts])
         axes.set_xlabel("initial time")
         axes.set_ylabel(axis_words("RMSE", results.units[variable]))
         finish(axes)

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stforecast import names
+from stforecast.maps.sequences import sequence_dimension
 from stforecast.product.uncertainty import interval_of
 from stforecast.report.subject import Results, Subject, group_labels, known_thresholds, sharpness
 from stforecast.report.verdict import comparisons
@@ -247,10 +248,12 @@ def caveats(subject: Subject) -> list[str]:
             "No intervals were worked out, so small differences between forecasts may be chance"
             f"{f' ({why})' if why else ''}."
         )
-    cases = int(results.all.attrs.get("initial_times", _FEW))
-    if cases < _FEW:
+    cases, sequences = int(results.all.attrs.get("initial_times", _FEW)), _sequences(subject)
+    if cases * sequences < _FEW:
+        what = "initial time was" if cases == 1 else "initial times were"
+        of_each = f" for {counted(sequences)} sequences" if sequences > 1 else ""
         found.append(
-            f"Only {counted(cases)} initial times were scored; the numbers may change a great deal "
+            f"Only {counted(cases)} {what} scored{of_each}; the numbers may change a great deal "
             "with more."
         )
     left = int(results.all.attrs.get("initial_times_left_out", 0))
@@ -265,6 +268,12 @@ def caveats(subject: Subject) -> list[str]:
     return found
 
 
+def _sequences(subject: Subject) -> int:
+    """How many independent sequences the forecast that is judged is of; 1 for a plain record."""
+    dim = None if subject.product is None else sequence_dimension(subject.product)
+    return 1 if dim is None or subject.product is None else int(subject.product.sizes[dim])
+
+
 def _seen_before(subject: Subject) -> Iterator[str]:
     told = str(subject.attribute("stforecast_training_period") or "")
     first, between, last = told.partition("/")
@@ -274,8 +283,10 @@ def _seen_before(subject: Subject) -> Iterator[str]:
             "page cannot tell whether the observations were new to it."
         )
         return
+    if subject.attribute("stforecast_test_sequences") is not None:
+        return  # sequences were split, and not times
     span = period(subject)
-    if span is not None and str(last) >= _iso(span[0]):
+    if span is not None and last.replace(" ", "T") >= _iso(span[0]):
         yield (
             f"{subject.results.main} was trained on {first} to {last}, which reaches into the "
             "period scored: the scores may be better than those of a true forecast."
@@ -284,7 +295,7 @@ def _seen_before(subject: Subject) -> Iterator[str]:
 
 def _period_told(subject: Subject) -> Iterator[str]:
     span = period(subject)
-    if span is None:
+    if span is None or subject.results.are_frames:
         return
     try:
         days = float((pd.Timestamp(span[1]) - pd.Timestamp(span[0])) / pd.Timedelta(days=1)) + 1

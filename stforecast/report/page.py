@@ -96,7 +96,7 @@ def render(subject: Subject) -> str:
 
 
 def _lead_words(scores: xr.Dataset, products: Mapping[str, xr.Dataset]) -> list[str] | None:
-    """Lead times that count steps as months and years, which a forecast tells."""
+    """Lead times that count steps, as months and years, which a forecast tells."""
     if not products or names.LEAD_TIME not in scores.coords:
         return None
     leads = scores[names.LEAD_TIME].values

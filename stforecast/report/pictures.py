@@ -18,7 +18,7 @@ from stforecast.maps.sequences import sequence_dimension
 from stforecast.product.uncertainty import ensemble_mean
 from stforecast.report.subject import Subject
 from stforecast.report.svg import png_uri
-from stforecast.timeaxis import normalise_stamps, stamp_text
+from stforecast.timeaxis import counts_frames, normalise_stamps, time_text
 
 _LEADS = 3  # lead times of a case, beside the last field known
 
@@ -52,10 +52,12 @@ def cases_of(subject: Subject, variable: str) -> Cases | None:
     known = np.flatnonzero(np.isfinite(values))
     if known.size < 2:
         return None
-    times = normalise_stamps(scores[names.INIT_TIME].values)
+    inits = scores[names.INIT_TIME]
+    times, frames = normalise_stamps(inits.values), counts_frames(inits.attrs)
 
     def case(position: Any) -> CaseError:
-        return CaseError(int(position), stamp_text(times[position]), float(values[position]))
+        text = time_text(times[position], frames=frames)
+        return CaseError(int(position), text, float(values[position]))
 
     return Cases(
         case(known[np.argmin(values[known])]),

@@ -102,9 +102,8 @@ def _of_run(name: str, card: RunCard, product: xr.Dataset | None) -> Facts:
         *_splits(card),
         (
             "input and output",
-            f"{card.windows.get('history')} steps of {card.time_step} in, "
-            f"{card.windows.get('horizon')} out; {card.history_needed} steps are needed before a "
-            "forecast",
+            f"{card.step.counted(card.windows['history'])} in, {card.windows['horizon']} out; "
+            f"{card.history_needed} are needed before a forecast",
         ),
         ("variables", joined([channel.title for channel in card.channels])),
     ]
@@ -148,10 +147,8 @@ def _trained(card: RunCard) -> list[tuple[str, str]]:
 
 def _splits(card: RunCard) -> Iterator[tuple[str, str]]:
     words = {"train": "trained on", "validation": "validated on", "test": "test period"}
-    for part, (first, last) in card.splits.items():
-        yield words.get(part, part), f"{first} to {last}"
-    for part, (first_, stop) in (card.sequences or {}).items():
-        yield f"{words.get(part, part)}, sequences", f"{first_} to {stop - 1}"
+    for part in card.splits:
+        yield words.get(part, part), card.part_text(part)
 
 
 def _of_product(name: str, product: xr.Dataset, files: Sequence[Mapping[str, Any]]) -> Facts:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.card import RunCard
 from stforecast.errors import DataError
+from stforecast.timeaxis import counts_frames
 from stforecast.verification.pooling import pooled
 from stforecast.verification.text import lead_texts
 
@@ -97,11 +98,18 @@ class Results:
         return names.LEAD_TIME in self.whole["rmse"].dims
 
     @cached_property
+    def are_frames(self) -> bool:
+        """Whether lead times count frames of sequences without a clock."""
+        return self.has_leads and counts_frames(self.whole[names.LEAD_TIME].attrs)
+
+    @cached_property
     def leads(self) -> list[str]:
         """The lead times as text."""
         if not self.has_leads:
             return ["all"]
-        texts = self._leads or lead_texts(self.by_lead[names.LEAD_TIME].values)
+        texts = self._leads or lead_texts(self.by_lead[names.LEAD_TIME])
+        if self.are_frames:
+            texts = [f"{text} frame{'' if text == '1' else 's'}" for text in texts]
         return [text.replace(" ", "\N{NO-BREAK SPACE}") for text in texts]
 
     @cached_property

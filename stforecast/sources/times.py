@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from stforecast import names
-from stforecast.timeaxis import TimeStep
+from stforecast.timeaxis import COUNTS_FRAMES, TimeStep
 
 _UNITS = re.compile(r"\s*\w+\s+since\s+.+|.*%Y%m%d.*", re.IGNORECASE)
 _TEXT_NAMES = ("times", "time", "dates", "date", "datetime", "valid_time")
@@ -70,7 +70,10 @@ def text_times(data: xr.Dataset) -> str | None:
 
 
 def stamps_of_frames(frames: int, step: TimeStep) -> NDArray[np.datetime64]:
-    """Stamps of frames that have none, such as those of a video: from 1970 on, ``step`` apart."""
+    """Stamps of frames that have none, such as those of a video: from 1970 on, ``step`` apart.
+
+    Those of a step of frames are a second apart.
+    """
     start = np.datetime64("1970-01-01", "us")
     count = np.arange(frames)
     if step.is_fixed:
@@ -80,6 +83,7 @@ def stamps_of_frames(frames: int, step: TimeStep) -> NDArray[np.datetime64]:
 
 
 def frame_times(frames: int, time_step: str | None) -> xr.Variable:
-    """A time coordinate for frames that have no dates, a second apart unless the user says."""
-    stamps = stamps_of_frames(frames, TimeStep.parse(time_step or "1s"))
-    return xr.Variable(names.TIME, stamps, {"standard_name": "time"})
+    """A time coordinate for frames that have no dates, which counts them unless the user says."""
+    step = TimeStep.parse(time_step or "1frame")
+    attrs = {"standard_name": "time", **(COUNTS_FRAMES if step.frames else {})}
+    return xr.Variable(names.TIME, stamps_of_frames(frames, step), attrs)

@@ -17,13 +17,15 @@ def check_age(store: TensorStore, max_age: str, now: datetime | None = None) -> 
 
     Stamps are read in the clock of the record; where that was put back, in the later of the two
     hours. `now` is the time by the clock on the wall by default. ConfigError for an age that is no
-    duration, and for a calendar that no clock follows.
+    duration, for a calendar that no clock follows, and for frames, which have none.
     """
     try:
         limit = TimeStep.parse(max_age)
     except ConfigError as error:
         raise ConfigError(f"--max-age: {error}") from None
     name = store.path or "the record"
+    if store.axis.step.frames:
+        raise ConfigError(f"{name} has frames without a clock, so it has no age")
     if store.axis.calendar not in _CIVIL:
         raise ConfigError(
             f"{name} follows the calendar {store.axis.calendar}, which no clock does, so it has no "

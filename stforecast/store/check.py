@@ -26,7 +26,7 @@ from stforecast.store.repository import is_repository
 from stforecast.store.schema import StoreMeta
 from stforecast.store.shards import Region, first_sentence, pieces, regions
 from stforecast.store.tensor import TensorStore
-from stforecast.timeaxis import TimeAxis, TimeStep, stamp_text
+from stforecast.timeaxis import TimeAxis, TimeStep
 
 Progress = Callable[[int, int], None]
 _THREADS = 8
@@ -286,8 +286,7 @@ class _Check:
         """The times from position `start` to before `stop`, or as steps if the axis is broken."""
         if self.axis is None:
             return _positions("step", start, stop)
-        first, last = (stamp_text(self.axis.times_at(at)[()]) for at in (start, stop - 1))
-        return first if first == last else f"{first} to {last}"
+        return self.axis.span_text(start, stop - 1)
 
 
 class _Counted:

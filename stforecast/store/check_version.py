@@ -16,7 +16,6 @@ from stforecast.store.origins import changed_sources
 from stforecast.store.repository import size_of
 from stforecast.store.shards import first_sentence
 from stforecast.store.tensor import TensorStore
-from stforecast.timeaxis import stamp_text
 
 Progress = Callable[[int, int], None]
 _PIECE = 16 * 2**20
@@ -38,8 +37,7 @@ def check_version(
     encoding = record.dataset[names.DATA].encoding
     shards = encoding.get("shards") or encoding["chunks"]
     result.shards = -(-record.n_sequences * record.shape[0] // int(shards[-4]))
-    first, last = (stamp_text(record.axis.times_at(at)[()]) for at in (0, record.shape[0] - 1))
-    result.span = f"{first} to {last}"
+    result.span = record.axis.span_text(0, record.shape[0] - 1)
     result.sources = [
         Problem(name, change) for name, change in changed_sources(record.meta.sources)
     ]
@@ -56,17 +54,17 @@ def _read(record: TensorStore, result: Checkup, progress: Progress | None) -> No
         valid = record.valid_cells[sequence] if lead else record.valid_cells
         for start in range(0, n, steps):
             stop = min(start + steps, n)
-            first, last = (stamp_text(record.axis.times_at(at)[()]) for at in (start, stop - 1))
             try:
                 values = record.read(start, stop, sequence)
             except Exception as error:  # as above
                 fault = f"cannot be read ({_words(error)})"
-                result.problems.append(Problem(names.DATA, fault, f"{first} to {last}"))
+                times = record.axis.span_text(start, stop - 1)
+                result.problems.append(Problem(names.DATA, fault, times))
                 continue
             found = np.isfinite(values).sum(axis=(-2, -1))
             wrong = np.flatnonzero((found != valid[start:stop]).any(axis=-1)) + start
             for at in wrong[:_NAMED]:
-                told = stamp_text(record.axis.times_at(at)[()])
+                told = record.axis.text_at(at)
                 fault = "holds other values than were counted"
                 result.problems.append(Problem(names.DATA, fault, told))
             if progress is not None:

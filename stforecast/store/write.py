@@ -36,7 +36,7 @@ from stforecast.store.tensor import TensorStore
 from stforecast.store.transaction import WHAT, Transaction, transaction
 from stforecast.store.upload import Upload, check_address, uploaded
 from stforecast.store.work import SPILLED, do_blocks
-from stforecast.timeaxis import TimeAxis, stamp_text
+from stforecast.timeaxis import TimeAxis
 
 Progress = Callable[[int, int], None]
 # Gives the final description, from the first one and what was counted.
@@ -159,8 +159,7 @@ def check_store_target(path: str | Location, *, overwrite: bool) -> None:
 
 def summary(what: str, axis: TimeAxis) -> str:
     """What a version of a store is, for the list of its versions."""
-    first, last = (stamp_text(axis.times_at(at)[()]) for at in (0, axis.size - 1))
-    return f"{what}: {axis.size} times, {first} to {last}"
+    return f"{what}: {axis.size} times, {axis.span_text(0, axis.size - 1)}"
 
 
 class _Written:

@@ -26,11 +26,13 @@ from stforecast.timeaxis.step import (
     nearest_positions,
     slack,
 )
+from stforecast.timeaxis.text import span_text, time_text
 
 _DATE = re.compile(
     r"\s*([+-]?\d{4,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::?(\d{2})(?::?(\d{2}))?)?)?)?)?"
     r"(?:Z|\+00:?00)?\s*"
 )
+_FRAME = re.compile(r"\s*(?:frame\s*)?(\d+)\s*")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,19 @@ class TimeAxis:
         index = np.asarray(positions, dtype=np.int64)
         return self._clock.from_micros(self._micros(index.ravel()).reshape(index.shape))
 
+    def text(self, stamp: Stamp) -> str:
+        """A time of the axis as a reader would write it, which :meth:`parse_time` reads back."""
+        return time_text(stamp, frames=self.step.frames)
+
+    def text_at(self, position: int) -> str:
+        """The time at a position, which may lie beyond the axis, likewise."""
+        return self.text(self.times_at(position)[()])
+
+    def span_text(self, first: int, last: int) -> str:
+        """The times at two positions: ``2012-01-01 to 2012-12-31``, ``frames 1 to 20``."""
+        ends = self.times_at([first, last])
+        return span_text(ends[0], ends[1], frames=self.step.frames)
+
     def part(self, first: int, stop: int) -> "TimeAxis":
         """The axis of the positions first … stop - 1."""
         return TimeAxis(
@@ -148,10 +163,9 @@ class TimeAxis:
         off = np.abs(self._micros(positions) - flat) > tolerance
         if off.any():
             stray = self._clock.from_micros(flat[off][:1])[0]
-            unit = self.step.label if self.step.label[0].isdigit() else f"one {self.step.label}"
             raise DataError(
                 f"{stamp_text(stray)} is not on the time axis, which starts at "
-                f"{stamp_text(self.start)} with a step of {unit}"
+                f"{self.text(self.start)} with a step of {self.step.one}"
                 + (f" ({int(off.sum())} such stamps)" if off.sum() > 1 else "")
             )
         return positions.reshape(micros.shape)
@@ -214,11 +228,20 @@ class TimeAxis:
         return int(near[np.searchsorted(self._micros(near), instant)])
 
     def _span(self, text: str) -> tuple[int, int]:
-        """First instant of a date given as text and the first after it, in microseconds."""
+        """First instant of a date given as text and the first after it, in microseconds.
+
+        Of frames their numbers are dates: ``frame 11`` or ``11``.
+        """
+        frame = _FRAME.fullmatch(str(text)) if self.step.frames else None
+        if frame is not None:
+            return (int(frame[1]) - 1) * SECOND, int(frame[1]) * SECOND
         match = _DATE.fullmatch(str(text))
         if match is None:
+            example = "2012, 2012-12, 2012-12-31 or 2012-12-31T05"
             raise ConfigError(
-                f"{text!r} is not a date; write it as 2012, 2012-12, 2012-12-31 or 2012-12-31T05"
+                f"{text!r} is no frame; write the number of one, such as 11"
+                if self.step.frames
+                else f"{text!r} is not a date; write it as {example}"
             )
         year, month, day, hour, minute, second = (
             None if part is None else int(part) for part in match.groups()

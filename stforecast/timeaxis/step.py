@@ -20,6 +20,7 @@ _SECONDS = {
     **dict.fromkeys(("d", "D", "day", "days"), _DAY),
     **dict.fromkeys(("w", "W", "week", "weeks"), _WEEK),
 }
+_FRAMES = ("frame", "frames")
 _MONTHS = {
     **dict.fromkeys(("M", "MS", "ME", "mon", "month", "months"), 1),
     **dict.fromkeys(("y", "Y", "YS", "YE", "year", "years"), 12),
@@ -31,6 +32,9 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)?\s*([A-Za-z]+)\s*")
 class TimeStep:
     """A fixed step of `seconds`, or a calendar step of `months`; exactly one of them is not zero.
 
+    With `frames` the steps are those of sequences without a clock, such as videos: their stamps
+    only count them, one second for each.
+
     `anchor` tells where the stamps of a calendar step lie: at the same day of the month, in the
     middle of the period that the step spans (``mid``; ``mid-day`` without the hours), or on the
     last day of the month.
@@ -39,14 +43,20 @@ class TimeStep:
     seconds: int = 0
     months: int = 0
     anchor: Anchor = "same"
+    frames: bool = False
 
     def __post_init__(self) -> None:
         if (self.seconds > 0) == (self.months > 0) or min(self.seconds, self.months) < 0:
             raise ConfigError("a time step is either a number of seconds or a number of months")
+        if self.frames and not self.seconds:
+            raise ConfigError("frames are counted, not months")
 
     @classmethod
     def parse(cls, text: str, anchor: Anchor = "same") -> "TimeStep":
-        """Read a duration such as ``30min``, ``1h``, ``1D``, ``2W``, ``3M`` (months) or ``1Y``."""
+        """Read a duration such as ``30min``, ``1h``, ``1D``, ``2W``, ``3M`` (months) or ``1Y``.
+
+        ``1frame`` is one of frames that have no clock.
+        """
         match = _DURATION.fullmatch(text) if isinstance(text, str) else None
         amount = float(match[1] or 1) if match else 0.0
         unit = match[2] if match else ""
@@ -56,6 +66,8 @@ class TimeStep:
             seconds = amount * _SECONDS[unit]
             if seconds > 0 and seconds == int(seconds):
                 return cls(seconds=int(seconds))
+        if unit in _FRAMES and amount > 0 and amount == int(amount):
+            return cls(seconds=int(amount), frames=True)
         if unit in _MONTHS:
             months = amount * _MONTHS[unit]
             if months > 0 and months == int(months):
@@ -123,6 +135,8 @@ class TimeStep:
         """The step as text that :meth:`parse` reads back, such as ``1h`` or ``3M``."""
         if not self.is_fixed:
             return f"{self.months // 12}Y" if self.months % 12 == 0 else f"{self.months}M"
+        if self.frames:
+            return f"{self.seconds}frame" + ("s" if self.seconds > 1 else "")
         for unit, seconds in (("D", _DAY), ("h", _HOUR), ("min", _MINUTE)):
             if self.seconds % seconds == 0:
                 return f"{self.seconds // seconds}{unit}"
@@ -130,14 +144,29 @@ class TimeStep:
 
     @property
     def label(self) -> str:
-        """The step in words: ``hour``, ``30 minutes``, ``month``."""
+        """The step in words: ``hour``, ``30 minutes``, ``month``, ``frame``."""
         if not self.is_fixed:
             count, word = (
                 (self.months // 12, "year") if self.months % 12 == 0 else (self.months, "month")
             )
+        elif self.frames:
+            count, word = self.seconds, "frame"
         else:
             count, word = _count_and_word(self.seconds)
         return word if count == 1 else f"{count} {word}s"
+
+    @property
+    def one(self) -> str:
+        """One step in words: ``one hour``, ``30 minutes``, ``one frame``."""
+        return self.label if self.label[0].isdigit() else f"one {self.label}"
+
+    def counted(self, count: int, noun: str = "step") -> str:
+        """So many steps in words: ``12 steps of one hour``, ``10 frames``."""
+        if self.frames and self.seconds == 1:
+            noun, of = "frame", ""
+        else:
+            of = f" of {self.one}"
+        return f"{count} {noun}{'' if count == 1 else 's'}{of}"
 
     def steps(self, duration: int | str, what: str) -> int:
         """Number of steps in a duration: 4 stays 4, ``24h`` of hourly steps is 24.
@@ -151,15 +180,15 @@ class TimeStep:
                 span = TimeStep.parse(duration)
             except ConfigError as error:
                 raise ConfigError(f"{what}: {error}") from None
-            same_kind = span.is_fixed == self.is_fixed
+            same_kind = (span.is_fixed, span.frames) == (self.is_fixed, self.frames)
             whole, part = divmod(
                 span.seconds if self.is_fixed else span.months,
                 self.seconds if self.is_fixed else self.months,
             )
             if not same_kind or part or whole < 1:
-                unit = self.label if self.label[0].isdigit() else f"one {self.label}"
+                remedy = "; frames have no clock, so give their number" if self.frames else ""
                 raise ConfigError(
-                    f"{what} {duration} is not a whole number of time steps of {unit}"
+                    f"{what} {duration} is not a whole number of time steps of {self.one}{remedy}"
                 )
             return whole
         if isinstance(duration, bool) or not isinstance(duration, (int, np.integer)):

@@ -191,7 +191,7 @@ def _introduce(plan: Plan, card: RunCard, hardware: Hardware, reporter: Reporter
     validation = f", {len(plan.validation)} for validation" if len(plan.validation) else ""
     model = variant_name(card.model.name, card.model.settings)
     reporter.notify(
-        f"{model}, {plan.spec.history} → {plan.spec.horizon} steps of {card.time_step}, "
+        f"{model}, {plan.spec.history} → {card.step.counted(plan.spec.horizon)}, "
         f"{card.training.samples} windows for training{validation}; {hardware.describe()}"
     )
     if not len(plan.validation):

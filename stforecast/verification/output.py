@@ -19,7 +19,7 @@ from stforecast.verification.metrics import (
     shown_metrics,
 )
 from stforecast.verification.protocol import protocol_frame
-from stforecast.verification.text import lead_texts
+from stforecast.verification.text import are_durations, lead_numbers, lead_texts
 
 
 def write_scores(scores: xr.Dataset, folder: str | Path) -> list[Path]:
@@ -138,13 +138,16 @@ def frame_score_frame(scores: xr.Dataset) -> pd.DataFrame:
 
 
 def _with_lead_texts(frame: pd.DataFrame, scores: xr.Dataset) -> pd.DataFrame:
-    """Lead times as text, and in hours beside, where they are durations."""
-    if names.LEAD_TIME in frame and scores[names.LEAD_TIME].dtype.kind == "m":
-        frame = frame.copy()
-        leads = scores[names.LEAD_TIME].values
-        texts = dict(zip(leads / np.timedelta64(1, "ns"), lead_texts(leads), strict=True))
-        lead = frame[names.LEAD_TIME].to_numpy()
-        at = frame.columns.get_loc(names.LEAD_TIME)
-        frame[names.LEAD_TIME] = [texts[value / np.timedelta64(1, "ns")] for value in lead]
-        frame.insert(int(at) + 1, "lead_hours", lead / np.timedelta64(1, "h"))
-    return frame
+    """Lead times as text, and in hours beside, where they are durations; frames as they count."""
+    if names.LEAD_TIME not in frame:
+        return frame
+    leads = scores[names.LEAD_TIME]
+    at = leads.to_index().get_indexer(pd.Index(frame[names.LEAD_TIME]))
+    numbers = lead_numbers(leads)[at]
+    if are_durations(leads):
+        texts = np.asarray(lead_texts(leads), object)[at]
+        frame = frame.assign(**{names.LEAD_TIME: texts})
+        column = int(frame.columns.get_loc(names.LEAD_TIME)) + 1
+        frame.insert(column, "lead_hours", numbers)
+        return frame
+    return frame.assign(**{names.LEAD_TIME: numbers})

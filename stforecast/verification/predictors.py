@@ -18,7 +18,6 @@ from stforecast.climatology.frames import Fields, Frames, Positions
 from stforecast.climatology.means import ClassMeans, LinearTrend
 from stforecast.errors import DataError, StForecastWarning
 from stforecast.store import TensorStore
-from stforecast.timeaxis import stamp_text
 
 _WINDOW = 61  # days
 _DAYS = 86_400
@@ -66,8 +65,7 @@ class Reference(ABC):
 
     def training_period(self) -> str:
         """First and last date of the training period."""
-        times = self.store.axis.times(*self.train)
-        return f"{stamp_text(times[0])} to {stamp_text(times[-1])}"
+        return self.store.axis.span_text(self.train[0], self.train[1] - 1)
 
     def learn(self, learn: Callable[[Sequence[Frames]], Learned]) -> list[Learned]:
         """What is learned for each sequence: from its own training period.
@@ -104,10 +102,10 @@ class Reference(ABC):
 
     def _seconds_per_step(self, span: str) -> int:
         step = self.store.axis.step
-        if not step.is_fixed:
+        if not step.is_fixed or step.frames:
             raise DataError(
-                f"{self.name} needs {span}, but the step of the record is one {step.label}; leave "
-                "it out of verification.references"
+                f"{self.name} needs {span}, but the step of the record is {step.one}; leave it out "
+                "of verification.references"
             )
         return step.seconds
 
@@ -157,7 +155,7 @@ class _SameHour(Reference):
         if self.days * _DAYS % seconds:
             raise DataError(
                 f"{self.name} needs {span}, but the step of the record is "
-                f"{self.store.axis.step.label}; leave it out of verification.references"
+                f"{self.store.axis.step.one}; leave it out of verification.references"
             )
         period = self.days * _DAYS // seconds
         self.offsets = latest_known(self.leads, period)
@@ -225,7 +223,7 @@ class HourOfWeek(ClassMean):
         if self._seconds_per_step("steps of at most a day") > _DAYS:
             raise DataError(
                 f"{self.name} needs steps of at most a day, but the step of the record is "
-                f"{self.store.axis.step.label}; leave it out of verification.references"
+                f"{self.store.axis.step.one}; leave it out of verification.references"
             )
         axis = self.store.axis
         self._classes = TimeClasses.of("hour_of_week", axis.times(*self.train), axis.step)

@@ -114,7 +114,7 @@ def protocol_note(scores: xr.Dataset) -> str:
     """What the numbers of the table are of."""
     protocol = str(scores.attrs["protocol"])
     if protocol.startswith("deepst"):
-        lead = lead_texts(scores[names.LEAD_TIME].values[:1])[0]
+        lead = lead_texts(scores[names.LEAD_TIME][:1])[0]
         return f"Protocol {protocol}: the next step ({lead}), all variables together."
     together = f"Protocol {protocol}: all lead times together"
     return together + ("." if protocol == "openstl:weather" else ", frames of all variables.")

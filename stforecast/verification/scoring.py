@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.errors import ConfigError, DataError
 from stforecast.options import VerificationOptions
-from stforecast.timeaxis import stamp_text
+from stforecast.timeaxis import counts_frames, span_text, time_text
 from stforecast.verification.bootstrap import Resampling, intervals
 from stforecast.verification.counting import Plan, Progress, count
 from stforecast.verification.dataset import Told, scores_dataset
@@ -195,5 +195,9 @@ def _check_any(used: NDArray[np.bool_]) -> None:
 
 
 def _period(comparison: Comparison, used: NDArray[np.bool_]) -> str:
-    ordered = np.sort(comparison.frame[names.INIT_TIME].values[used])
-    return f"initial times {stamp_text(ordered[0])} to {stamp_text(ordered[-1])}"
+    inits = comparison.frame[names.INIT_TIME]
+    ordered = np.sort(inits.values[used])
+    frames = counts_frames(inits.attrs)
+    if ordered.size == 1:
+        return f"initial time {time_text(ordered[0], frames=frames)}"
+    return f"initial times {span_text(ordered[0], ordered[-1], frames=frames)}"

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stforecast import names
+from stforecast.timeaxis import counts_frames
 from stforecast.verification.metrics import CELL_METRICS, FRAME_METRICS, METRICS, shown_metrics
 from stforecast.verification.pooling import pooled
 from stforecast.verification.text import lead_texts
@@ -38,6 +39,7 @@ class Content(ABC):
         self.forecasts = [name for name in self.systems if name not in self.references]
         shape = [scores.sizes[dim] for dim in self.rows]
         labels = {dim: _labels(scores, dim) for dim in self.rows}
+        self.headings = {dim: _heading(scores, dim) for dim in self.rows}
         self.lines: list[tuple[list[str], xr.Dataset]] = []
         for place in np.ndindex(*shape):
             at = dict(zip(self.rows, place, strict=True))
@@ -92,7 +94,7 @@ class Content(ABC):
             padding=(0, 1, 0, 0),
         )
         for dim in self.rows:
-            table.add_column(words(dim), no_wrap=True, justify="right")
+            table.add_column(self.headings[dim], no_wrap=True, justify="right")
         return table
 
     def fill(self, table: Table, columns: list[tuple[str, str]]) -> None:
@@ -223,8 +225,13 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _heading(scores: xr.Dataset, dim: str) -> str:
+    counts = dim == names.LEAD_TIME and counts_frames(scores[dim].attrs)
+    return f"{words(dim)}\nin frames" if counts else words(dim)
+
+
 def _labels(scores: xr.Dataset, dim: str) -> list[str]:
-    values = scores[dim].values
     if dim == names.LEAD_TIME:
-        return lead_texts(values)
+        return lead_texts(scores[dim])
+    values = scores[dim].values
     return [f"{value:02d}" if isinstance(value, np.integer) else str(value) for value in values]

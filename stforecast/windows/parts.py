@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from stforecast.errors import ConfigError, DataError
-from stforecast.timeaxis import TimeAxis, stamp_text
+from stforecast.timeaxis import TimeAxis
 from stforecast.windows.spec import WindowSpec
 
 PartName = Literal["train", "validation", "test"]
@@ -70,14 +70,14 @@ def period(axis: TimeAxis, first: str, last: str, what: str) -> Range:
     if start >= stop:
         raise DataError(
             f"the {what} ({first} to {last}) has no time of the record, "
-            f"which runs from {' to '.join(dates_of(axis, (0, axis.size)))}"
+            f"which runs from {axis.text_at(0)} to {axis.text_at(axis.size - 1)}"
         )
     return start, stop
 
 
 def dates_of(axis: TimeAxis, part: Range) -> tuple[str, str]:
     """First and last time of a range of positions, as text that ``axis.slice_of`` reads back."""
-    first, last = (stamp_text(axis.times_at(position)[()]) for position in (part[0], part[1] - 1))
+    first, last = axis.text_at(part[0]), axis.text_at(part[1] - 1)
     if axis.slice_of(first, last)[1] > part[1]:  # a date alone would include the rest of its day
         last = f"{last} 00:00"
     return first, last

@@ -237,9 +237,13 @@ def test_moving_mnist_from_digits_to_scores(tmp_path, monkeypatch):
     assert "20 windows for training, 4 for validation" in trained.output
     verified = empty.works("verify", *config).stdout
     assert "MSE per frame" in verified
+    assert "lead time" in verified
+    assert "in frames" in verified
+    assert "initial time frame 10" in verified
+    assert "1970" not in trained.output + verified
     empty.works("plot", *config, "--sequence", "4,9")
     (picture,) = Path("runs/moving_mnist/maps").glob("*.png")
-    assert picture.name == "intensity_19700101T000009_4_9.png"
+    assert picture.name == "intensity_frame10_4_9.png"
     with xr.open_dataset("runs/moving_mnist/verification/hindcast.nc") as hindcast:
         assert hindcast.sequence.values.tolist() == [*range(4, 10)]
     empty.refuses("forecast", *config, "--period", "train", saying="are not kept")

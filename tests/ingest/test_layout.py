@@ -285,7 +285,7 @@ class TestDimensions:
         assert layout.dataset.v.dims == ("sequence", *CANONICAL)
         assert layout.sequence_name == "video"
         assert layout.dataset.time.dtype.kind == "M"
-        assert any("stamped from 1970" in note for note in layout.notes)
+        assert any("their frames are counted" in note for note in layout.notes)
         with pytest.raises(DataError, match="no dimension 'clip'"):
             lay_out(videos, options(sequence="clip"))
 

@@ -137,6 +137,23 @@ def test_of_many_frames_ten_are_drawn():
     assert len(clips.rows["input"].labels) == len(clips.rows["truth"].labels) == 10
 
 
+def test_frames_without_a_clock_have_numbers(tmp_path):
+    observed = videos()
+    start = np.datetime64("1970-01-01", "ns")
+    observed = observed.assign_coords(time=start + np.arange(8) * SECOND)
+    forecast = forecast_of(observed, [1, 3, 4])
+    for name in ("init_time", "lead_time", "valid_time"):
+        forecast[name].attrs["stforecast_counts"] = "frames"
+    clips = find_clips(forecast, ("intensity",), observed=observed)
+    assert clips.rows["input"].labels == ["frame 2", "frame 3", "frame 4", "frame 5"]
+    assert clips.rows["truth"].labels == ["frame 6", "frame 7", "frame 8"]
+    assert clips.headline == "after frame 5"
+    (path,) = plot_sequences(forecast, tmp_path, init_time="5", lead_time=["2 frames"])
+    assert path.name == "intensity_frame5.png"
+    with pytest.raises(MapError, match="no initial time frame 9; it has frame 5"):
+        find_clips(forecast, ("intensity",), init_time="frame 9")
+
+
 def test_colours_share_a_picture():
     names = ("red", "green", "blue", "depth")
     observed = videos(names=names)

@@ -113,7 +113,8 @@ def test_sequences_are_stored_as_they_are_drawn(tmp_path):
     store = TensorStore.open(tmp_path / "s.zarr")
     assert store.meta.sequence_name == "sequence"
     assert store.dataset.sizes["sequence"] == 7
-    assert store.axis.step.text == "1s"
+    assert store.axis.step.text == "1frame"
+    assert findings.mapping["times"] == "frames 1 to 6, without a clock"
     assert findings.mapping["sequences"] == "7"
     assert not any("place on earth" in line for line in findings.lines())
     assert told[-1] == (42, 42)
@@ -212,6 +213,7 @@ def test_digits_that_do_not_do(tmp_path):
     "part",
     [
         {"period": ("1970-01-01T00:00:00", "1970-01-01T00:00:03")},
+        {"period": ("frame 1", "frame 4")},
         {"select": {"sequence": 1}},
     ],
 )
