@@ -73,6 +73,8 @@ def open_study(
     `own_data` names data of the user's that is not in an experiment file: the demo is nothing to
     it. `files` and `store` take the place of the experiment's.
     """
+    if store is not None:
+        _refuse_run(store)
     loaded = load_experiment(config, overrides, own_data=own_data, carry=carried_over)
     flags = f" -c {shlex.quote(config)}" if config else ""
     if loaded.is_demo or (loaded.source is None and (files or store is not None)):
@@ -131,6 +133,7 @@ def study_of_run(
     experiment = experiment_of(card.experiment or {"name": safe_name(card.name)}, overrides, "card")
     found: Location
     if store is not None:
+        _refuse_run(store)
         found = location(store)
     elif not beside.exists() and experiment.data.store:
         found = location(experiment.data.store)
@@ -164,6 +167,23 @@ def study_of_runs(
     run_flags = "".join(f" {shlex.quote(run)}" for run in runs)
     together = replace(study, folder=studies[0].parent / name, run_flags=run_flags)
     return together, folders
+
+
+def _refuse_run(store: str) -> None:
+    """StoreError for the folder of a run, or of its study, where a tensor store belongs."""
+    from stforecast.card import CARD
+
+    if is_address(store):
+        return
+    path = Path(store)
+    for folder, study in ((path, path.parent), (path / MODEL, path)):
+        if (folder / CARD).is_file():
+            beside = study / STORE
+            which = f", such as {beside}" if beside.exists() else ""
+            raise StoreError(
+                f"{store} is a trained run and no tensor store; name the store that "
+                f"`stforecast ingest` made{which}"
+            )
 
 
 def find_run(path: Path) -> Path:

@@ -188,6 +188,11 @@ def _steps(store: TensorStore, count: int) -> str:
 def _stamp(store: TensorStore, time: Any) -> Any:
     if isinstance(time, str):
         return store.axis.parse_time(time)
+    if np.size(time) > 1:
+        raise ConfigError(
+            f"a forecast starts from one initial time, and {np.size(time)} were given; "
+            "Run.hindcast makes those of a whole period"
+        )
     if isinstance(time, cftime.datetime):
         return time
     try:

@@ -97,6 +97,17 @@ def refuse_short(axis: TimeAxis, ranges: Mapping[PartName, Range], spec: WindowS
             )
 
 
+def refuse_long(axis: TimeAxis, spec: WindowSpec) -> None:
+    """ConfigError for a window that the whole record has no room for."""
+    if spec.record_needed > axis.size:
+        lag = f", {max(spec.lags)} steps after the longest lag" if spec.lags else ""
+        raise ConfigError(
+            f"a window takes {spec.span} steps (windows.history {spec.history} and "
+            f"windows.horizon {spec.horizon}{lag}), and the record has {axis.size}, "
+            f"{axis.span_text(0, axis.size - 1)}; shorten {what_to_shorten(spec)}"
+        )
+
+
 def what_to_shorten(spec: WindowSpec) -> str:
     if spec.lags:
         return "windows.lags, windows.history or windows.horizon"

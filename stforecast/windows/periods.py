@@ -23,6 +23,7 @@ from stforecast.windows.parts import (
     Splits,
     dates_of,
     period,
+    refuse_long,
     refuse_short,
     splits_of,
 )
@@ -39,6 +40,7 @@ def periods_of_dates(
     """Parts at the dates given, completed and kept a window apart; errors as of resolve_splits."""
     notes: list[str] = []
     ranges: dict[PartName, Range] = {}
+    refuse_long(axis, spec)
     for name, (first, last) in given.items():
         if first == LAST:
             continue

@@ -225,6 +225,13 @@ def test_no_store_yet(workspace):
     workspace.refuses("train", saying=("runs/small/store.zarr", "stforecast ingest"))
 
 
+def test_a_run_is_no_store(made):
+    told = ("is a trained run and no tensor store", "such as runs/small/store.zarr")
+    for run in ("runs/small/model", "runs/small"):
+        made.refuses("forecast", "--store", run, saying=told)
+        made.refuses("train", "--store", run, saying=told)
+
+
 def test_run_exists(made):
     made.refuses("train", saying=("finished run", "--replace"))
 

@@ -67,6 +67,12 @@ def test_an_initial_time(time: object) -> None:
     assert init_position(make_store(48), SPEC, time) == 10
 
 
+def test_many_initial_times() -> None:
+    store = make_store(48)
+    with pytest.raises(ConfigError, match=r"one initial time, and 48 were given; Run\.hindcast"):
+        init_position(store, SPEC, store.axis.times())
+
+
 def test_an_initial_time_of_another_calendar() -> None:
     store = make_store(48, step="1Y", calendar="360_day", start="1860-06-01")
     assert init_position(store, SPEC, "1870") == 10

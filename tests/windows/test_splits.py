@@ -185,6 +185,20 @@ def test_dates_split_the_times_of_every_sequence() -> None:
     assert list(splits.sequences_of("train")) == [0, 1, 2]
 
 
+def test_a_window_longer_than_the_record() -> None:
+    dates = SplitOptions(
+        train=("2000-01-01", "2000-01-01T01"), test=("2000-01-01T03", "2000-01-02")
+    )
+    told = (
+        r"a window takes 5 steps \(windows.history 3 and windows.horizon 2\), and the record has "
+        r"4, 2000-01-01 to 2000-01-01 03:00; shorten windows.history or windows.horizon"
+    )
+    with pytest.raises(ConfigError, match=told):
+        resolve_splits(hourly(4), dates, SPEC)
+    with pytest.raises(ConfigError, match=r"windows.horizon 2, 24 steps after the longest lag"):
+        resolve_splits(hourly(20), dates, replace(SPEC, lags=(24,)))
+
+
 def test_sequences_shorter_than_a_window() -> None:
     with pytest.raises(ConfigError, match="each sequence has 4 steps and a window needs 5"):
         resolve_splits(hourly(4), SplitOptions(), SPEC, n_sequences=10)
