@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stforecast.config.experiment import Experiment
-from stforecast.config.outputs import FORECAST, MAPS, MODEL, STORE, VERIFICATION
+from stforecast.config.outputs import MODEL, STORE
 from stforecast.config.places import seen_from
 from stforecast.config.presets import DEMO
 from stforecast.remote import Location, is_address, location
@@ -12,7 +12,7 @@ from stforecast.remote import Location, is_address, location
 
 @dataclass(frozen=True)
 class LoadedExperiment:
-    """An experiment, where it came from, and where its inputs and outputs lie."""
+    """An experiment, where it came from, and where its files, store and run lie."""
 
     experiment: Experiment
     source: Path | None
@@ -49,18 +49,6 @@ class LoadedExperiment:
     @property
     def model(self) -> Path:
         return self.folder / MODEL
-
-    @property
-    def forecast(self) -> Path:
-        return self.folder / FORECAST
-
-    @property
-    def verification(self) -> Path:
-        return self.folder / VERIFICATION
-
-    @property
-    def maps(self) -> Path:
-        return self.folder / MAPS
 
     @property
     def overlay(self) -> Path | None:

@@ -32,9 +32,6 @@ def test_the_demo_stands_in_where_there_is_no_file(tmp_path, monkeypatch):
     assert loaded.base == Path()
     assert loaded.store == Path("runs/demo/store.zarr")
     assert loaded.model == Path("runs/demo/model")
-    assert loaded.forecast == Path("runs/demo/forecast.nc")
-    assert loaded.verification == Path("runs/demo/verification")
-    assert loaded.maps == Path("runs/demo/maps")
 
 
 def test_the_file_of_the_folder_comes_before_the_demo(tmp_path, monkeypatch):
