@@ -8,7 +8,7 @@ from rich.console import Console
 
 from stforecast import names
 from stforecast.errors import StForecastError
-from stforecast.verification import reference, score_table, verify, write_scores
+from stforecast.verification import read_scores, reference, score_table, verify, write_scores
 from tests.helpers import make_store
 
 
@@ -82,6 +82,22 @@ def test_frames_stand_below_one_another_where_there_is_no_room(frame_scores):
     lines = [line.strip() for line in text.splitlines()]
     assert lines.count("SSIM") == 1
     assert lines.count("MSE per frame") == 1
+
+
+def test_lead_times_of_frames_are_their_numbers(frame_scores, tmp_path):
+    made = frame_scores.isel(lead_time=[0, 1])
+    leads = np.arange(1, 3) * np.timedelta64(1, "s").astype("timedelta64[ns]")
+    attrs = {"stforecast_counts": "frames"}
+    made = made.assign_coords({names.LEAD_TIME: (names.LEAD_TIME, leads, attrs)})
+    assert "in frames" in shown(made, 140)
+    netcdf, *tables = write_scores(made, tmp_path)
+    for table in tables:
+        frame = pd.read_csv(table)
+        assert sorted(set(frame["lead_time"])) == [1, 2]
+        assert "lead_hours" not in frame
+    read = read_scores(netcdf)
+    np.testing.assert_array_equal(read[names.LEAD_TIME].values, leads)
+    assert read[names.LEAD_TIME].attrs["stforecast_counts"] == "frames"
 
 
 def test_only_the_metrics_asked_for_are_shown(frame_scores, tmp_path):
