@@ -21,10 +21,10 @@ from stforecast.ingest.growth import Growth, grow
 from stforecast.ingest.joining import differing_fields, join_coordinates, new_fields
 from stforecast.ingest.known import all_sources
 from stforecast.ingest.pipeline import Prepared, Progress, prepare
-from stforecast.ingest.static import without_known_fields
 from stforecast.ingest.survey import cells
 from stforecast.ingest.tally import counted, history_of, merge_history
 from stforecast.ingest.transform.recipe import is_resampled, recipe_of
+from stforecast.ingest.variables import without_known
 from stforecast.ingest.words import listed
 from stforecast.options import DataOptions
 from stforecast.sources.times import holds_stamps
@@ -82,6 +82,15 @@ class Addition:
             warnings.warn(
                 f"{listed(others)} of the files {'is' if len(others) == 1 else 'are'} not the same "
                 f"as in the store {store.path}, which keeps its own",
+                StForecastWarning,
+                stacklevel=2,
+            )
+        lacking = [name for name in store.channels if name not in added.channels]
+        if lacking and growth.added.any():
+            texts = [run.text() for run in runs(growth.axis, np.flatnonzero(growth.added))]
+            warnings.warn(
+                f"the files hold no {listed(lacking, 'or')} for {listing(texts)}, missing in the "
+                f"store {store.path} until files that have it are added too",
                 StForecastWarning,
                 stacklevel=2,
             )
@@ -185,6 +194,8 @@ class Addition:
         theirs = {channel.name: channel for channel in self.files_meta.channels}
         return [
             channel.model_copy(update={"attrs": _agreed(channel.attrs, theirs[channel.name].attrs)})
+            if channel.name in theirs
+            else channel
             for channel in self.store.meta.channels
         ]
 
@@ -232,9 +243,9 @@ class _Told:
 def _prepare(store: TensorStore, ds: xr.Dataset, options: DataOptions) -> Prepared:
     """The record of the files, in the time step of the store; DataError if they have another.
 
-    Fields without a time that the store has need not be in the files, also if options name them.
+    Variables that the store has need not be in the files, also if options name them.
     """
-    own = without_known_fields(ds, options, {field.name for field in store.meta.static})
+    own = without_known(ds, options, {*store.channels, *store.static_fields})
     files = _in_step_of(store, ds, own)
     if own is not options:
         meta = StoreMeta.from_json(files.dataset.attrs[names.META_ATTRIBUTE])

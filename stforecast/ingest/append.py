@@ -109,7 +109,7 @@ def _append(
         except MisfitError:
             if len(fresh) == len(given):
                 raise
-            # new files of some variables, whose others are in files that are known
+            # new files that go with the store only beside files that are known
             return _add(own, given, options, base, progress, dry_run=dry_run)
     except DataError as error:
         named = blamed(error, own, fresh, options, base)

@@ -32,11 +32,11 @@ class Changes:
         store: TensorStore,
         files: xr.Dataset,
         growth: Growth,
-        order: list[int],
+        order: list[int | None],
         told: Callable[[int], None],
         memory_limit: int,
     ) -> None:
-        """`order` tells where in the files each channel of the store is."""
+        """`order` tells where in the files each channel of the store is, None if they lack it."""
         self._store, self._growth = store, growth
         self._old, self._new = StoreRows(store, growth), rows_of(files, order)
         found = compare(self._old, self._new, growth, told, memory_limit)

@@ -21,16 +21,23 @@ _NOT_TELLING = ("step", "expver", "spatial_ref", "crs")
 _DATE = re.compile(r"[+-]?\d{4,6}-\d{2}(-\d{2}.*)?")
 
 
-def order_of_channels(store: StoreMeta, files: StoreMeta) -> list[int]:
-    """Where in the files each variable of the store is; DataError if they have other variables."""
+def order_of_channels(store: StoreMeta, files: StoreMeta) -> list[int | None]:
+    """Where in the files each variable of the store is, None for one that they lack.
+
+    DataError if they have others.
+    """
     ours = [channel.name for channel in store.channels]
     theirs = [channel.name for channel in files.channels]
-    if sorted(ours) != sorted(theirs):
-        raise DataError(
-            f"they hold {listed(theirs)}, the store holds {listed(ours)}; name the files of all "
-            "its variables together, and choose them with data.variables if there are more"
+    others = [name for name in theirs if name not in ours]
+    if others:
+        remedy = (
+            "choose those of the store with data.variables"
+            if len(others) < len(theirs)
+            else "a store keeps the variables that it was made with, so make it anew with "
+            "--overwrite from the files of all"
         )
-    return [theirs.index(name) for name in ours]
+        raise DataError(f"they hold {listed(theirs)}, the store holds {listed(ours)}; {remedy}")
+    return [theirs.index(name) if name in theirs else None for name in ours]
 
 
 def check_fits(store: TensorStore, files: TensorStore) -> None:
@@ -44,6 +51,8 @@ def check_fits(store: TensorStore, files: TensorStore) -> None:
     if made is not None:
         raise DataError(f"they are read in another way than the store was: {made}")
     for ours, index in zip(store.meta.channels, order, strict=True):
+        if index is None:
+            continue
         theirs = files.meta.channels[index]
         if (ours.units or "").strip() != (theirs.units or "").strip():
             raise DataError(

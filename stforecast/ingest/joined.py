@@ -74,13 +74,24 @@ class StoreRows:
         return store
 
 
-def rows_of(files: xr.Dataset, order: list[int]) -> da.Array:
-    """The values of files in the tensor layout, the channels in an `order`, lazily."""
+def rows_of(files: xr.Dataset, order: list[int | None]) -> da.Array:
+    """The values of files in the tensor layout, the channels in an `order`, lazily.
+
+    Those for which it says None are missing.
+    """
     data = files[names.DATA]
     if data.chunks is None:
         data = data.chunk({names.TIME: _steps_of(data.shape)})
     values: da.Array = data.data
-    return values if order == sorted(order) else values[:, order]
+    if order == list(range(len(order))):
+        return values
+    alone = [values[:, :1] if at is None else values[:, at : at + 1] for at in order]
+    parts = [
+        da.full(part.shape, np.nan, dtype=np.float32, chunks=part.chunks) if at is None else part
+        for at, part in zip(order, alone, strict=True)
+    ]
+    together: da.Array = da.concatenate(parts, axis=1)
+    return together
 
 
 def joined(

@@ -1,6 +1,6 @@
 """Fields that are the same at all times: land masks, orography."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from stforecast.errors import DataError
 from stforecast.grid import spatial_dims
 from stforecast.ingest.variables import Choice, channel_meta, choose, not_numeric
 from stforecast.ingest.words import dims_text
-from stforecast.options import DataOptions, VariableOptions
+from stforecast.options import VariableOptions
 from stforecast.sources.timeless import DIFFERING
 from stforecast.sources.times import time_coordinate
 from stforecast.store import ChannelMeta
@@ -95,40 +95,6 @@ def told_of_files(dataset: xr.Dataset, fields: Sequence[StaticField]) -> list[st
                 f" that of {taken} is taken"
             )
     return notes
-
-
-def without_known_fields(ds: xr.Dataset, options: DataOptions, known: Set[str]) -> DataOptions:
-    """Options without the variables among those `known` to be fields that a dataset lacks.
-
-    Those of each source, where there are several. The same options where it lacks none.
-    """
-    parts: Sequence[xr.Dataset] | None = ds.encoding.get(names.SOURCE_PARTS)
-    if parts is None:
-        variables = _there(ds, options.variables, known)
-        if variables is options.variables:
-            return options
-        return options.model_copy(update={"variables": variables})
-    sources = []
-    for part, source in zip(parts, options.sources, strict=True):
-        variables = _there(part, source.variables, known)
-        same = variables is source.variables
-        sources.append(source if same else source.model_copy(update={"variables": variables}))
-    if all(one is other for one, other in zip(sources, options.sources, strict=True)):
-        return options
-    return options.model_copy(update={"sources": sources})
-
-
-def _there(
-    ds: xr.Dataset, wanted: dict[str, VariableOptions] | None, known: Set[str]
-) -> dict[str, VariableOptions] | None:
-    lacking = {
-        name
-        for name, options in (wanted or {}).items()
-        if name in known and (options.source or name) not in ds.data_vars
-    }
-    if wanted is None or not lacking or lacking == set(wanted):
-        return wanted
-    return {name: options for name, options in wanted.items() if name not in lacking}
 
 
 def read_static(fields: Sequence[StaticField]) -> tuple[xr.Dataset, list[ChannelMeta]]:

@@ -1,14 +1,16 @@
 """Which variables become channels, under which names, and what is known of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
 
+from stforecast import names
 from stforecast.errors import DataError
+from stforecast.ingest.dimensions import split_channels
 from stforecast.ingest.words import listed, nearest
-from stforecast.options import VariableOptions
+from stforecast.options import DataOptions, VariableOptions
 from stforecast.store.schema import ChannelMeta, plain
 
 # Attributes that speak of the file, of its packing, or of other variables by name.
@@ -141,3 +143,38 @@ def channel_meta(choice: Choice, field: xr.DataArray) -> ChannelMeta:
         attrs=attrs,
         **words,
     )
+
+
+def without_known(ds: xr.Dataset, options: DataOptions, known: Set[str]) -> DataOptions:
+    """Options without the variables among those `known` that a dataset lacks, if it has others.
+
+    Those of each source, where there are several. The same options where it lacks none.
+    """
+    parts: Sequence[xr.Dataset] | None = ds.encoding.get(names.SOURCE_PARTS)
+    if parts is None:
+        variables = _there(ds, options.variables, known)
+        if variables is options.variables:
+            return options
+        return options.model_copy(update={"variables": variables})
+    sources = []
+    for part, source in zip(parts, options.sources, strict=True):
+        variables = _there(part, source.variables, known)
+        same = variables is source.variables
+        sources.append(source if same else source.model_copy(update={"variables": variables}))
+    if all(one is other for one, other in zip(sources, options.sources, strict=True)):
+        return options
+    return options.model_copy(update={"sources": sources})
+
+
+def _there(
+    ds: xr.Dataset, wanted: dict[str, VariableOptions] | None, known: Set[str]
+) -> dict[str, VariableOptions] | None:
+    there = {str(name) for name in split_channels(ds, ()).data_vars}
+    lacking = {
+        name
+        for name, options in (wanted or {}).items()
+        if name in known and options.index is None and (options.source or name) not in there
+    }
+    if wanted is None or not lacking or lacking == set(wanted):
+        return wanted
+    return {name: options for name, options in wanted.items() if name not in lacking}
