@@ -56,9 +56,11 @@ def select(dataset: xr.Dataset, wanted: Mapping[str, Any]) -> xr.Dataset:
             )
         if coord is not None and holds_stamps(coord):
             raise DataError(f"data.select cannot choose a time of {name!r}; use data.period")
-        if coord is None:
-            position = _position_without_labels(name, dataset.sizes[name], value)
-            dataset = dataset.isel({name: position})
+        if coord is None or (coord.ndim == 1 and _tells_nothing(coord)):
+            position = _position_without_labels(
+                name, dataset.sizes[name] if coord is None else coord.size, value
+            )
+            dataset = dataset.isel({name if coord is None else coord.dims[0]: position})
             continue
         labels = np.atleast_1d(coord.values)
         found = np.flatnonzero(_matches(labels, value))
@@ -71,6 +73,11 @@ def select(dataset: xr.Dataset, wanted: Mapping[str, Any]) -> xr.Dataset:
     return dataset
 
 
+def _tells_nothing(coord: xr.DataArray) -> bool:
+    """Whether all numbers of a coordinate are missing."""
+    return coord.dtype.kind == "f" and bool(np.isnan(coord.values).all())
+
+
 def _position_without_labels(name: str, size: int, value: Any) -> int:
     try:
         position = int(value)
@@ -78,8 +85,8 @@ def _position_without_labels(name: str, size: int, value: Any) -> int:
         position = -1
     if not 0 <= position < size or position != float(value):
         raise DataError(
-            f"{name} has no coordinate, so data.select takes a number from 0 to {size - 1}, "
-            f"not {value}"
+            f"{name} has no values to choose by, so data.select takes a number from 0 to "
+            f"{size - 1}, not {value}"
         )
     return position
 
@@ -125,10 +132,13 @@ def reduce_further(field: xr.DataArray, kept: Collection[str]) -> xr.DataArray:
         if field.sizes[dim] == 1:
             field = field.isel({dim: 0})
         else:
-            values: Any = field[dim].values if dim in field.coords else np.arange(field.sizes[dim])
+            values: Any = np.arange(field.sizes[dim])
+            if dim in field.coords and not _tells_nothing(field[dim]):
+                values = field[dim].values
             texts = [_plain(value) for value in values]
+            known = next(text for text in texts if text != "nan")
             raise DataError(
                 f"{field.name} has {field.sizes[dim]} values of {dim} ({listed(texts)}); choose "
-                f"one with data.select, such as {{{dim}: {texts[0]}}}"
+                f"one with data.select, such as {{{dim}: {known}}}"
             )
     return field

@@ -411,3 +411,20 @@ class TestTimes:
         source["XLAT"][-1] += 1
         with pytest.raises(DataError, match="the grid moves: XLAT"):
             lay_out(source)
+
+
+class TestLevelsThatAreMissing:
+    def levels(self, *values: float) -> xr.Dataset:
+        return xr.concat([zoo.ascending()] * len(values), xr.Variable("level", list(values)))
+
+    def test_one_that_is_there_is_suggested(self):
+        with pytest.raises(DataError, match=r"such as \{level: 500\}"):
+            lay_out(self.levels(np.nan, 500.0))
+
+    def test_of_none_the_number_is_chosen(self):
+        levels = self.levels(np.nan, np.nan)
+        with pytest.raises(DataError, match=r"2 values of level \(0 and 1\); .*\{level: 0\}"):
+            lay_out(levels)
+        assert lay_out(levels, DataOptions(select={"level": 1})).channels[0].name == "t"
+        with pytest.raises(DataError, match="takes a number from 0 to 1, not 7"):
+            lay_out(levels, DataOptions(select={"level": 7}))
