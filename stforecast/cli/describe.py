@@ -285,6 +285,7 @@ def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> s
     if value is None:
         return f"{name} –"
     units = next((channel.units for channel in channels if channel.name == name), None)
+    units = None if units == "1" else units
     return f"{name} {value:#.4g}".rstrip(".") + (f" {units}" if units else "")
 
 

@@ -112,7 +112,8 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     results = subject.results
     attrs = results.all.attrs
     zone = subject.attribute("data_timezone")
-    facts = [("period", str(attrs.get("period", "not told")).removeprefix("initial times "))]
+    period = str(attrs.get("period", "not told"))
+    facts = [("period", period.removeprefix("initial times ").removeprefix("initial time "))]
     if zone:
         facts.append(("clock", str(zone)))
     if "initial_times" in attrs:

@@ -216,7 +216,8 @@ def unbroken(table: Table) -> Table:
 
 def title_of(scores: xr.Dataset) -> str:
     """The variable of some scores with its units, and the region where there are several."""
-    title = f"{scores[names.VARIABLE].values} ({scores['variable_units'].values})"
+    units = str(scores["variable_units"].values)
+    title = str(scores[names.VARIABLE].values) + ("" if units == "1" else f" ({units})")
     return f"{title}, region {scores['region'].values}" if "region" in scores.coords else title
 
 
