@@ -181,7 +181,7 @@ def test_time(trainer: Trainer) -> None:
     assert 0.5 < card.training.seconds < 10  # loose: the machine may be busy
     assert card.training.budget == {"max_time": "2s"}
     assert card.training.steps == card.training.total_steps
-    assert any("the time is enough for about" in line for line in trainer.lines)
+    assert any("fit the budget" in line for line in trainer.lines)
     last = trainer.metrics()[-1].split(",")
     assert int(last[0]) == card.training.steps
     assert 0 < float(last[2]) < 1e-3  # annealed, as far as so few steps can be
@@ -191,7 +191,7 @@ def test_says_little(trainer: Trainer, capfd: pytest.CaptureFixture[str]) -> Non
     trainer()
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
-    assert "3 → 2 steps of 1h" in trainer.lines[0]
+    assert "3 → 2 steps of one hour" in trainer.lines[0]
     assert "training on cpu in float32" in trainer.lines[0]
     assert trainer.lines[1].startswith("step 4/12; loss ")
     assert "persistence" in trainer.lines[1]

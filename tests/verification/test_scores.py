@@ -137,7 +137,7 @@ def test_initial_times_without_observations_are_left_out_and_counted():
     scores = verify(forecast, short)
     assert (scores.attrs["initial_times"], scores.attrs["initial_times_left_out"]) == (1, 2)
     assert value(scores, "rmse") == pytest.approx(1, rel=1e-5)
-    assert scores.attrs["period"] == "initial times 2000-01-01 02:00 to 2000-01-01 02:00"
+    assert scores.attrs["period"] == "initial time 2000-01-01 02:00"
 
 
 def test_groups_are_of_the_valid_time():
