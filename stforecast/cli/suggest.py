@@ -66,6 +66,17 @@ def suggest_calendar(record: Record) -> list[str]:
     return ["hour", "weekday"] if record.is_traffic else ["hour", *seasonal]
 
 
+def suggest_departure(record: Record) -> str:
+    """What to subtract before learning: what is usual, where the day goes round often enough."""
+    step = record.axis.step
+    if record.n_sequences > 1 or step.frames:
+        return "none"
+    if step.months:
+        return "history_mean" if step.months >= 12 else "none"
+    rounds = record.axis.size * step.seconds / _DAY
+    return "climatology" if step.seconds < _DAY and rounds >= 14 else "none"
+
+
 def suggest_references(record: Record) -> list[str]:
     """Forecasts that cost nothing and are not easily beaten."""
     step = record.axis.step

@@ -7,6 +7,7 @@ from stforecast.cli.describe import grid_text
 from stforecast.cli.suggest import (
     Record,
     suggest_calendar,
+    suggest_departure,
     suggest_references,
     suggest_windows,
 )
@@ -86,12 +87,11 @@ def _windows_section(windows: WindowSpec, record: Record) -> str:
         f"  history: {_duration(step, windows.history)}   # what a forecast starts from",
         f"  horizon: {_duration(step, windows.horizon)}   # how far the model learns to forecast",
     ]
-    yearly = step.months >= 12
     lines += [
         "  # lags: [24h, 168h]   # the frames so long before each time are given to the model too",
         "  # none, last_frame, history_mean or climatology: what is subtracted before and added",
         "  # back after; series that drift need it, and those with a daily or weekly round",
-        f"  departure: {'history_mean' if yearly else 'none'}",
+        f"  departure: {suggest_departure(record)}",
     ]
     if fields:
         lines += [
@@ -126,7 +126,8 @@ model:
   hid_S: 16         # width of encoder and decoder
   hid_T: 128        # width of the translator
   N_S: 2            # layers of encoder and decoder
-  N_T: 4            # layers of the translator"""
+  N_T: 2            # layers of the translator
+  incep_kernels: [3]   # its kernels; more and wider ones cost steps, so they take longer to pay"""
 
 _TRAINING = """\
 training:

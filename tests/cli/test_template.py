@@ -71,6 +71,25 @@ def test_windows_suit_the_step():
     assert (lengths["years"].history, lengths["years"].horizon) == (8, 4)
 
 
+def test_what_is_usual_is_subtracted_where_days_go_round():
+    departures = {
+        kind: experiment_in(
+            experiment_text("mine", ["a"], record_of(**RECORDS[kind]), DataOptions())
+        ).windows.departure
+        for kind in RECORDS
+    }
+    assert departures == {
+        "hours": "climatology",
+        "half hours": "none",  # ten days
+        "days": "none",
+        "months": "none",
+        "years": "history_mean",
+        "few": "none",
+        "traffic": "climatology",
+        "videos": "none",
+    }
+
+
 def test_videos_have_their_own_keys():
     video = record_of(reader="frames", **RECORDS["videos"])
     options = DataOptions(frames={"length": 20, "resize": {"height": 4, "width": 5}})
