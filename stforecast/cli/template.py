@@ -133,6 +133,7 @@ _TRAINING = """\
 training:
   # The budget: max_time, max_steps or max_epochs; with max_time and one of them, what ends first.
   max_time: 10min
+  max_epochs: 20    # a short record is learned by heart after that
   batch_size: 16
   learning_rate: 1e-3
   seed: 0

@@ -44,9 +44,7 @@ def data_section(
         lines.append(f"  frames: {_inline(chosen)}")
     if options.select:
         lines.append(f"  select: {_inline(options.select)}")
-    lines.append(
-        "  # {missing: -9999} names a mark of missing values that files do not declare"
-    )
+    lines.append("  # {missing: -9999} names a mark of missing values that files do not declare")
     lines.append("  variables:")
     for channel in record.channels:
         lines += _variable(channel, record, options)

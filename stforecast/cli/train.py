@@ -33,10 +33,10 @@ def command(
     """Train a model on a tensor store.
 
     The record is split by time into training, validation and test period; statistics come from the
-    training period only. The budget is a time, a number of steps or a number of epochs
-    (training.max_time, max_steps, max_epochs). The trained run goes to runs/NAME/model: the best
-    weights, a card with all that a forecast needs, and how it errs on the validation period. A
-    finished run is never written over without --replace.
+    training period only. The budget is a time, a number of steps or of epochs (training.max_time,
+    max_steps, max_epochs); of a time and one of the others, what ends first. The trained run goes
+    to runs/NAME/model: the best weights, a card with all that a forecast needs, and how it errs on
+    the validation period. A finished run is never written over without --replace.
     """
     if resume and replace:
         raise click.UsageError("--resume and --replace exclude each other")

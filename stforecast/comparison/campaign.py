@@ -75,10 +75,13 @@ class Campaign:
         if len(left) < len(self.runs):
             words += f", {len(self.runs) - len(left)} of them trained"
         scoring = self._scoring_seconds(left)
-        time = left[0].contender.training.max_time
+        options = left[0].contender.training
+        time = options.max_time
         if time is not None:
             training = long_text(parse_duration(time) * len(left))
-            words += f"; training takes about {training}{', one run after the other' * several}"
+            limited = options.max_epochs is not None or options.max_steps is not None
+            takes = "at most" if limited else "about"
+            words += f"; training takes {takes} {training}{', one run after the other' * several}"
         if scoring is not None:
             words += ", and scoring about " if time is not None else "; scoring takes about "
             of_each = " of each" if len(left) > 1 else ""

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from stforecast.options.base import Options
 from stforecast.options.storage import Size
 
-# Options of a training that say how long it goes on; at most one of them is given.
+# Options of a training that say how long it goes on: a number of steps, a time, or both.
 BUDGETS: Final = ("max_epochs", "max_steps", "max_time")
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -61,12 +61,14 @@ class ComparedOptions(Options):
 
 
 class TrainingOptions(Options):
-    """How a model is trained. Of the three budgets at most one is given."""
+    """How a model is trained. The budget is passes or steps, or a time, or what ends first."""
 
     max_epochs: int | None = Field(None, ge=1, description="budget in passes over the data")
     max_steps: int | None = Field(None, ge=1, description="budget in optimiser steps")
     max_time: str | None = Field(
-        None, description="budget in time (10min), turned into steps by timing the first ones"
+        None,
+        description="budget in time (10min), turned into steps by timing the first ones; beside "
+        "max_epochs or max_steps, what ends first, so that a short record is not learned by heart",
     )
     batch_size: int = Field(16, ge=1, description="samples of one step, of all devices together")
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -135,9 +137,11 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainingOptions":
-        given = [name for name in BUDGETS if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are given; the budget is one of them")
+        if self.max_epochs is not None and self.max_steps is not None:
+            raise ValueError(
+                "max_epochs and max_steps are given; the budget is one of them, or max_time, or "
+                "max_time and one of them"
+            )
         for name in ("members", "noise"):
             if getattr(self, name) is not None and self.loss != "crps":
                 raise ValueError(f"{name} needs loss: crps; other losses are of single forecasts")

@@ -1,4 +1,4 @@
-"""How long to train: a number of steps, or a time that is turned into one.
+"""How long to train: a number of steps, or a time that is turned into one, or what ends first.
 
 A budget maps the steps of the optimiser to a progress in [0, 1], by which learning rates anneal
 and validations fall due. A budget in steps maps them once and for all. A budget in time times the
@@ -100,7 +100,7 @@ class TimeBudget:
 
     The first steps are not timed (they compile, allocate and fill caches), unless they are long;
     a few more are, and make the plan. Until then the progress is zero. The plan is mended each
-    fiftieth of the way.
+    fiftieth of the way. With `most_steps` no plan is longer than these.
     """
 
     UNTIMED_STEPS = 3
@@ -111,8 +111,11 @@ class TimeBudget:
     VALIDATION_PART = 0.25  # of the time, at most, for validations
     PLANS = 50
 
-    def __init__(self, seconds: float, validations: int) -> None:
+    def __init__(self, seconds: float, validations: int, most_steps: int | None = None) -> None:
         self.seconds = seconds
+        self.most_steps = most_steps
+        if most_steps is not None:
+            validations = min(validations, most_steps)
         self.validations = validations
         self.validation_seconds = 0.0
         self._wanted = validations
@@ -139,7 +142,7 @@ class TimeBudget:
         return anchor_progress + (1 - anchor_progress) * part
 
     def done(self, step: int) -> bool:
-        return self._total is not None and step >= self._total
+        return step == self.most_steps or (self._total is not None and step >= self._total)
 
     def start(self, step: int, stepping: float) -> None:
         self._first = step
@@ -155,6 +158,7 @@ class TimeBudget:
                 (timed >= self.TIMED_STEPS and elapsed >= self.TIMED_PART * self.seconds)
                 or (timed >= 1 and elapsed >= self.EARLY_PART * self.seconds)
                 or elapsed >= self.LATEST_PART * self.seconds
+                or (timed >= 1 and self._is_short(step))
             ):
                 self._measure(step, stepping)
                 self._plan(step, elapsed)
@@ -171,6 +175,10 @@ class TimeBudget:
         if self._total is not None:
             self._total = None
             self._plan(step, elapsed)
+
+    def _is_short(self, step: int) -> bool:
+        """Whether all steps would be taken before there is a plan by the time alone."""
+        return self.most_steps is not None and step >= self.EARLY_PART * self.most_steps
 
     def _measure(self, step: int, stepping: float) -> None:
         window_step, window_stepping = self._window
@@ -193,6 +201,9 @@ class TimeBudget:
         left -= validations * self.validation_seconds
         steps = max(int(left / max(self.step_seconds, 1e-9)), 0)
         self._total = step + steps
+        if self.most_steps is not None:
+            self._total = min(self._total, max(self.most_steps, step))
+            steps = self._total - step
         if steps and first_plan:
             progress = step / self._total
         self._anchor = (step, progress)
@@ -212,6 +223,7 @@ class TimeBudget:
     def state_dict(self) -> dict[str, Any]:
         return {
             "seconds": self.seconds,
+            "most_steps": self.most_steps,
             "validations": self.validations,
             "validation_seconds": self.validation_seconds,
             "step_seconds": self.step_seconds,

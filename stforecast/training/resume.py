@@ -105,13 +105,15 @@ def check_budget(before: Mapping[str, Any], options: TrainingOptions, finished: 
 
 
 def make_budget(options: TrainingOptions, steps_per_epoch: int) -> Budget:
-    """The budget asked for; fifty epochs if none is."""
+    """The budget asked for, of several what ends first; fifty epochs if none is."""
+    steps = options.max_steps
+    if options.max_epochs is not None:
+        steps = options.max_epochs * steps_per_epoch
     if options.max_time is not None:
-        return TimeBudget(parse_duration(options.max_time), options.validations)
-    if options.max_steps is not None:
-        return StepBudget(options.max_steps, options.validations)
-    epochs = options.max_epochs or DEFAULT_EPOCHS
-    return StepBudget(epochs * steps_per_epoch, options.validations)
+        return TimeBudget(parse_duration(options.max_time), options.validations, steps)
+    if steps is None:
+        steps = DEFAULT_EPOCHS * steps_per_epoch
+    return StepBudget(steps, options.validations)
 
 
 def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) -> None:
@@ -127,7 +129,10 @@ def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) ->
         pass
     elif isinstance(budget, TimeBudget):
         budget.load_state_dict(dict(state))
-        changed = state["seconds"] != budget.seconds
+        changed = (state["seconds"], state.get("most_steps")) != (
+            budget.seconds,
+            budget.most_steps,
+        )
         if changed:
             budget.extend(step, counters.elapsed)
     if changed:
@@ -140,7 +145,7 @@ def load_budget(budget: Budget, state: Mapping[str, Any], counters: Counters) ->
 
 
 def describe_budget(options: TrainingOptions) -> dict[str, Any]:
-    """The budget asked for, by its name, for the card."""
+    """The budget asked for, by its names, for the card."""
     given = {name: getattr(options, name) for name in BUDGETS}
     chosen = {name: value for name, value in given.items() if value is not None}
     return chosen or {"max_epochs": DEFAULT_EPOCHS}

@@ -151,8 +151,8 @@ class Session:
         self.budget.stepped(counters.step, elapsed, stepping)
         if planned is None and self.budget.total_steps is not None:
             self._reporter.notify(
-                f"the time is enough for about {self.budget.total_steps} steps and "
-                f"{self.budget.validations} validations"
+                f"about {self.budget.total_steps} steps and {self.budget.validations} validations "
+                "fit the budget"
             )
         return stop
 

@@ -180,7 +180,7 @@ def test_a_wrong_override_is_told_in_one_sentence(override, sentence):
     [
         ("data:\n  files: a\ntraining:\n  max_epohs: 3\n", "x.yaml, line 4: training.max_epohs"),
         ("windows:\n  covariates:\n    - {calendar: [hours]}\n", "x.yaml, line 3: windows.cov"),
-        ("training: {max_epochs: 1, max_time: 5min}\n", "line 1: training: max_epochs and max_"),
+        ("training: {max_epochs: 1, max_steps: 5}\n", "line 1: training: max_epochs and max_"),
         ("name: a\nname: b\n", "x.yaml, line 2: the key name is given twice"),
         ("name: [a\n", "is not valid YAML"),
         ("name:\n\t- a\n", "line 2 is not valid YAML"),

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from stforecast.errors import ConfigError
+from stforecast.errors import ConfigError, RunError
+from stforecast.options import TrainingOptions
 from stforecast.training.budget import (
     Budget,
     StepBudget,
@@ -14,6 +15,8 @@ from stforecast.training.budget import (
     parse_duration,
     validation_is_due,
 )
+from stforecast.training.counters import Counters
+from stforecast.training.resume import load_budget, make_budget
 
 
 @pytest.mark.parametrize(
@@ -179,3 +182,47 @@ def test_extended() -> None:
     longer.extend(1000, 100.0)
     assert longer.total_steps == pytest.approx(2000, rel=0.02)
     assert not longer.done(1000)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 8, 60, 500])
+def test_no_more_steps_than_are_wanted(steps: int) -> None:
+    run = Run(TimeBudget(600, 20, most_steps=steps), lambda step: 0.1, 0.2)
+    assert run.steps == steps
+    assert run.progress[-1] == 1.0
+    assert run.validated[-1] == steps
+    # it anneals over these steps, not over those that the time would be enough for
+    assert run.progress[steps // 2] < 0.8
+    assert max(b - a for a, b in itertools.pairwise(run.progress)) <= max(0.07, 2 / steps)
+
+
+def test_the_time_ends_before_the_steps() -> None:
+    run = Run(TimeBudget(100, 20, most_steps=5000), lambda step: 0.1, 1.0)
+    assert run.elapsed == pytest.approx(100, rel=0.01)
+    assert run.steps < 1000
+
+
+def test_budgets_of_options() -> None:
+    both = make_budget(TrainingOptions(max_time="10min", max_epochs=20), steps_per_epoch=7)
+    assert isinstance(both, TimeBudget)
+    assert (both.seconds, both.most_steps) == (600, 140)
+    time = make_budget(TrainingOptions(max_time="1h", max_steps=30), steps_per_epoch=7)
+    assert isinstance(time, TimeBudget)
+    assert (time.most_steps, time.validations) == (30, 20)
+    steps = make_budget(TrainingOptions(max_epochs=3), steps_per_epoch=7)
+    assert isinstance(steps, StepBudget)
+    assert steps.steps == 21
+
+
+def test_a_longer_limit_goes_on() -> None:
+    counters = Counters(step=100, elapsed=10.0)
+    shorter = TimeBudget(600, 20, most_steps=100)
+    shorter.start(0, 0.0)
+    for step in range(1, 101):
+        shorter.stepped(step, 0.1 * step, 0.1 * step)
+    assert shorter.done(100)
+    with pytest.raises(RunError, match="the budget is used up"):
+        load_budget(TimeBudget(600, 20, most_steps=90), shorter.state_dict(), counters)
+    longer = TimeBudget(600, 20, most_steps=300)
+    load_budget(longer, shorter.state_dict(), counters)
+    assert longer.total_steps == 300
+    assert counters.validated == pytest.approx(1 / 3)
