@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stforecast import names
 from stforecast.card import RunCard
+from stforecast.errors import DataError
 from stforecast.grid import Grid
 from stforecast.product import open_product
 from stforecast.remote import Location, RemotePath
@@ -181,6 +182,11 @@ def forecast(path: Path, *, everything: bool = False) -> Table:
     """What a forecast is of, from when and for when; with `everything` the settings in full."""
     product = open_product(path)
     inits, leads = product[names.INIT_TIME], product[names.LEAD_TIME]
+    if not leads.values.astype("int64").any():
+        raise DataError(
+            f"{path} is no forecast, as it has no lead times, but data to make one of: read it "
+            f"into a tensor store with `stforecast ingest {path} -o NAME.zarr`"
+        )
     frames = counts_frames(leads.attrs)
     spatial: list[str] = []
     rows: Rows = [

@@ -10,9 +10,13 @@ from stforecast.config.text import yaml_scalar
 from stforecast.errors import StForecastError
 from stforecast.options import DataOptions, SplitOptions
 from stforecast.store import ChannelMeta
-from stforecast.timeaxis import TimeStep
+from stforecast.timeaxis import TimeAxis, TimeStep
+from stforecast.windows.parts import PARTS
 from stforecast.windows.spec import WindowSpec
-from stforecast.windows.splits import resolve_splits
+from stforecast.windows.splits import Splits, resolve_splits
+
+_MINUTE = 60
+_DATE = len("2012-12-31")
 
 
 def data_section(
@@ -162,9 +166,36 @@ def _split(record: Record, windows: WindowSpec, given: SplitOptions) -> list[str
         return ["  # shares of the record, in this order; dates do as well", *fractions]
     lines = ["  # first and last date of each period; windows never cross from one to another"]
     lines.append("  split:")
-    for name, (first, last) in splits.dates(record.axis).items():
-        lines.append(f"    {name}: {_part((first, last))}")
+    periods = _whole_days(record.axis, splits, windows) or splits.dates(record.axis)
+    lines += [f"    {name}: {_part(ends)}" for name, ends in periods.items()]
     return lines
+
+
+def _whole_days(
+    axis: TimeAxis, splits: Splits, windows: WindowSpec
+) -> dict[str, tuple[str, str]] | None:
+    """The periods without the parts of days at their ends; None where that leaves too little."""
+    if not axis.step.is_fixed or axis.step.frames or axis.step.seconds < _MINUTE:
+        return None
+    days: dict[str, tuple[str, str]] = {}
+    for name in PARTS:
+        part = splits.part(name)
+        if part is None:
+            continue
+        begin, stop = part
+        # at midnight a time is written as its date; the record itself may begin and end anywhen
+        while 0 < begin < stop and len(axis.text_at(begin)) > _DATE:
+            begin += 1
+        while begin < stop < axis.size and len(axis.text_at(stop)) > _DATE:
+            stop -= 1
+        if begin == stop:
+            return None
+        days[name] = (axis.text_at(begin)[:_DATE], axis.text_at(stop - 1)[:_DATE])
+    try:
+        resolve_splits(axis, SplitOptions.model_validate(days), windows)
+    except StForecastError:
+        return None
+    return days
 
 
 def _part(part: float | tuple[str, str]) -> str:

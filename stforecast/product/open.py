@@ -12,6 +12,7 @@ from stforecast.product.conform import conform, forecast_variables
 from stforecast.product.layout import from_time, is_along_time
 from stforecast.store.commit import repair
 
+_ZARR = ("zarr.json", ".zgroup", ".zmetadata")
 _GRIB = (".grib", ".grib2", ".grb", ".grb2")
 
 
@@ -49,6 +50,10 @@ def read(path: Path) -> xr.Dataset:
     if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty; make or get it again")
     engine: dict[str, Any] = {}
+    if path.is_dir() and not any((path / name).is_file() for name in _ZARR):
+        raise DataError(
+            f"{path} is a folder, not a forecast; name one, such as runs/demo/forecast.nc"
+        )
     if path.is_dir():
         engine = {"engine": "zarr"}
     elif path.suffix.lower() in _GRIB:

@@ -179,7 +179,7 @@ class TimeStep:
             try:
                 span = TimeStep.parse(duration)
             except ConfigError as error:
-                raise ConfigError(f"{what}: {error}") from None
+                raise ConfigError(f"{what}: {error}, or a number of steps") from None
             same_kind = (span.is_fixed, span.frames) == (self.is_fixed, self.frames)
             whole, part = divmod(
                 span.seconds if self.is_fixed else span.months,

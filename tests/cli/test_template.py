@@ -177,3 +177,22 @@ def test_longer_steps_that_are_suggested_suit_the_record(kind):
 def test_scalars_read_back_as_themselves(value):
     assert parse_value(yaml_scalar(value), "text") == value
     assert parse_value(f"[{yaml_scalar(value)}]", "text") == [value]
+
+
+@pytest.mark.parametrize("kind", ["hours", "traffic"])
+def test_periods_end_with_days(kind):
+    # from six in the morning on, so that no share of the record ends with a day by itself
+    record = record_of(**{"start": "2000-01-01T06", **RECORDS[kind]})
+    text = experiment_text("mine", ["a"], record, DataOptions())
+    split = experiment_in(text).data.split
+    ends = [*split.train, *split.validation, *split.test]
+    assert all(len(end) == len("2000-01-01") for end in ends)
+    assert ends[0] == "2000-01-01"
+    assert ends == sorted(ends)
+    assert ends[-1] == record.axis.text_at(record.axis.size - 1)[:10]
+
+
+def test_periods_of_a_short_record_end_within_days():
+    record = record_of(n=60, height=2, width=2)
+    split = experiment_in(experiment_text("mine", ["a"], record, DataOptions())).data.split
+    assert any(len(end) > len("2000-01-01") for end in (*split.train, *split.test))

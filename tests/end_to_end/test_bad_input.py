@@ -335,6 +335,8 @@ def test_no_forecast_yet(made):
     os.remove("runs/small/forecast.nc")
     made.refuses("plot", saying="stforecast forecast")
     made.refuses("plot", "none.nc", saying="none.nc")
+    made.refuses("plot", "runs/small", saying=("runs/small is a folder", "forecast.nc"))
+    made.refuses("info", "small.nc", saying=("no lead times", "stforecast ingest small.nc"))
 
 
 def test_not_a_forecast(made):

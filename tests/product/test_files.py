@@ -177,7 +177,7 @@ def test_files_that_are_no_forecast(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is neither NetCDF nor Zarr; give a forecast in one"):
         open_product(tmp_path / "text.nc")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="cannot be read as NetCDF or Zarr"):
+    with pytest.raises(DataError, match="is a folder, not a forecast"):
         open_product(tmp_path / "folder")
     whole = write_product(product_of(make_store(48)), tmp_path / "whole.nc")
     (tmp_path / "cut.nc").write_bytes(whole.read_bytes()[:5000])
