@@ -9,7 +9,7 @@ import glob
 import shlex
 import sys
 
-from stforecast.config import load_experiment
+from stforecast.config import load_experiment, outputs
 
 experiment_file = config.get("experiment")
 horizon = config.get("horizon")
@@ -27,10 +27,10 @@ ahead = "" if horizon is None else f"--horizon {shlex.quote(str(horizon))}"
 PROGRAM = f"{shlex.quote(sys.executable)} -m stforecast"
 STORE = loaded.store / "zarr.json"
 RUN = loaded.model / "card.json"
-FORECAST = loaded.forecast
-SCORES = loaded.verification / "scores.nc"
-HINDCAST = loaded.verification / "hindcast.nc"
-MAPS = loaded.maps / ".done"
+FORECAST = loaded.folder / outputs.FORECAST
+SCORES = loaded.folder / outputs.VERIFICATION / "scores.nc"
+HINDCAST = loaded.folder / outputs.VERIFICATION / "hindcast.nc"
+MAPS = loaded.folder / outputs.MAPS / ".done"
 
 
 def data_files(wildcards):
