@@ -27,6 +27,7 @@ Rows = list[tuple[str, str]]
 # Of a store that grew file by file.
 _MOST_SOURCES = 12
 # Attributes of a forecast that hold whole structures.
+_NO_UNITS = ("", "1")
 _LONG = ("stforecast_data", "stforecast_experiment", "stforecast_model_settings")
 
 
@@ -233,7 +234,7 @@ def grid_text(grid: Grid) -> str:
 def channel_text(channel: ChannelMeta) -> str:
     """A variable in words: long name, units, bounds."""
     words = [channel.long_name or channel.standard_name or channel.name]
-    words.append(f"in {channel.units}" if channel.units else "without units")
+    words.append(f"in {channel.units}" if channel.units not in _NO_UNITS else "without units")
     if channel.minimum is not None:
         words.append(f"never below {channel.minimum:g}")
     if channel.maximum is not None:
@@ -282,9 +283,9 @@ def share(part: int, whole: int) -> str:
 
 
 def _variable_text(variable: xr.DataArray) -> str:
-    units = variable.attrs.get("units")
+    units = str(variable.attrs.get("units", ""))
     words = str(variable.attrs.get("long_name", variable.name))
-    return f"{words}, in {units}" if units else f"{words}, without units"
+    return f"{words}, without units" if units in _NO_UNITS else f"{words}, in {units}"
 
 
 def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> str:

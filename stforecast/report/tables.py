@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from stforecast import names
 from stforecast.report.cells import Cell, Table
 from stforecast.report.subject import Results, Subject, group_labels
-from stforecast.report.words import counted, number, spoken, unit_words
+from stforecast.report.words import counted, number, per_cent, spoken, unit_words
 from stforecast.verification.metrics import METRICS, shown_metrics
 from stforecast.verification.table_content import decimals
 
@@ -61,10 +61,7 @@ def skill_table(subject: Subject, forecast: str, variable: str) -> Table:
         cells = [Cell(label)]
         for name in metrics:
             values = found[name]
-            text = number(
-                values[at], _places(results, name, variable, values), signed=name == "bias"
-            )
-            cells.append(Cell(text))
+            cells.append(Cell(_score(results, name, variable, values, at)))
         cells += [
             _skill_cell(results, forecast, reference, variable, at)
             for reference in results.references
@@ -135,6 +132,15 @@ def group_table(subject: Subject, group: str, variable: str) -> Table:
         rows,
         notes=["The smallest error of each row is bold."],
     )
+
+
+def _score(
+    results: Results, metric: str, variable: str, values: NDArray[np.float64], at: int
+) -> str:
+    if metric == "coverage":  # as it is printed by verify, and as reliability is told
+        return per_cent(values[at], 1)
+    places = _places(results, metric, variable, values)
+    return number(values[at], places, signed=metric == "bias")
 
 
 def _skill_cell(results: Results, forecast: str, reference: str, variable: str, at: int) -> Cell:

@@ -90,11 +90,14 @@ def counted(value: int) -> str:
     return number(float(value), 0)
 
 
-def per_cent(part: float) -> str:
-    """A share as whole per cent, with one decimal below two."""
+def per_cent(part: float, decimals: int | None = None) -> str:
+    """A share as per cent, whole but with one decimal below two by default; a dash for none."""
+    if not np.isfinite(part):
+        return number(part, 0)
     size = 100 * abs(part)
-    text = f"{size:.1f}" if 0 < size < 1.95 else f"{size:.0f}"
-    return f"{text}\N{NO-BREAK SPACE}%"
+    if decimals is None:
+        decimals = 1 if 0 < size < 1.95 else 0
+    return f"{size:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
 def capital(text: str) -> str:

@@ -65,8 +65,8 @@ class Resampling:
             return "none asked for (verification.bootstrap is 0)"
         if not self.possible:
             return (
-                f"none: {len(self.order)} initial times are fewer than {_FEWEST} blocks of "
-                f"{self.block}"
+                f"none: it takes {_FEWEST} blocks of {self.block} initial times, and there "
+                f"{'is' if len(self.order) == 1 else 'are'} {len(self.order)}"
             )
         return (
             f"from {100 * LIMITS[0]:g} to {100 * LIMITS[1]:g} % of {self.samples} samples, of "

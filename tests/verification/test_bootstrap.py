@@ -96,7 +96,9 @@ def test_few_initial_times_have_no_intervals_and_say_why():
     products, observed = pair(np.ones((2, 40)))
     made = verify(dict(zip("ab", products, strict=True)), observed)
     assert "rmse_lower" not in made
-    assert made.attrs["bootstrap"] == "none: 40 initial times are fewer than 5 blocks of 24"
+    assert made.attrs["bootstrap"] == (
+        "none: it takes 5 blocks of 24 initial times, and there are 40"
+    )
     none = verify(products[0], observed, details=Details(bootstrap=0))
     assert "bootstrap is 0" in none.attrs["bootstrap"]
 
