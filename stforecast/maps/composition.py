@@ -21,6 +21,8 @@ from stforecast.maps.sheet import Sheet
 
 # Degrees in an inch from which borders would be a tangle, and thick lines too.
 _CROWDED, _DENSE = 100.0, 20.0
+# Inches of a letter of the notes on errors, about, and how much of a panel's width they may take.
+_LETTER, _NOTE_PART = 0.053, 0.85
 _ROW_NAMES = {"forecast": "Forecast", "observation": "Observation", "error": "Error"}
 
 
@@ -177,8 +179,11 @@ class Composition:
             return
         rmse, bias = scores
         decimals = _decimals(rmse)
+        note = f"RMSE {rmse:.{decimals}f}   bias {bias:+.{decimals}f}"
         unit = unit_text(self.panels.variable)
-        note = f"RMSE {rmse:.{decimals}f}   bias {bias:+.{decimals}f} {unit}".rstrip()
+        # over a narrow panel it would touch the next one's; the colour bar has the unit, too
+        if unit and _LETTER * len(f"{note} {unit}") < _NOTE_PART * self.sheet.panel_width:
+            note = f"{note} {unit}"
         note = note.replace("-", "\N{MINUS SIGN}")
         right = x + self.sheet.panel_width
         self._text(right, y - 0.04, note, fontsize=7, ha="right", va="bottom", color="0.25")

@@ -76,6 +76,13 @@ def test_observation_and_error_stand_below(uk):
     assert len(bars(figure)) == 2
 
 
+def test_errors_over_narrow_panels_leave_the_unit_to_the_colour_bar(uk):
+    narrow = uk.isel(lon=slice(0, 8))
+    figure = map_figure(narrow, lead_time=["6h", "24h"], observed=analysis(narrow))
+    assert "RMSE 1.00   bias +1.00" in texts(figure)
+    assert {bar.get_ylabel() for bar in bars(figure)} == {"K"}
+
+
 def test_labels_and_panels_lie_within_the_picture_and_apart(uk, city, globe, projected):
     for forecast in (uk, city, globe, projected):
         name = next(iter(forecast.data_vars))
