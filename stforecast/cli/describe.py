@@ -26,8 +26,9 @@ Rows = list[tuple[str, str]]
 
 # Of a store that grew file by file.
 _MOST_SOURCES = 12
+# Of pure numbers.
+_NO_UNITS = (None, "", "1")
 # Attributes of a forecast that hold whole structures.
-_NO_UNITS = ("", "1")
 _LONG = ("stforecast_data", "stforecast_experiment", "stforecast_model_settings")
 
 
@@ -291,9 +292,8 @@ def _variable_text(variable: xr.DataArray) -> str:
 def _score(name: str, value: float | None, channels: Sequence[ChannelMeta]) -> str:
     if value is None:
         return f"{name} –"
-    units = next((channel.units for channel in channels if channel.name == name), None)
-    units = None if units == "1" else units
-    return f"{name} {value:#.4g}".rstrip(".") + (f" {units}" if units else "")
+    units = next((channel.units for channel in channels if channel.name == name), "")
+    return f"{name} {value:#.4g}".rstrip(".") + ("" if units in _NO_UNITS else f" {units}")
 
 
 def _range(texts: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from stforecast import names
 from stforecast.cli import describe
-from stforecast.store import StoreMeta, write_store
+from stforecast.store import ChannelMeta, StoreMeta, write_store
 from tests.helpers import make_store
 
 
@@ -41,3 +41,9 @@ def test_when_it_was_made_is_told_to_the_second(tmp_path: Path) -> None:
     dataset = record.dataset.assign_attrs({names.META_ATTRIBUTE: described.to_json()})
     write_store(dataset, tmp_path / "a.zarr")
     assert _words(tmp_path / "a.zarr")["made"].startswith("2026-01-02T03:04:05+00:00 by")
+
+
+def test_variables_without_units_and_pure_numbers_have_none() -> None:
+    for units in (None, "", "1"):
+        assert "without units" in describe.channel_text(ChannelMeta(name="a", units=units))
+    assert "in K" in describe.channel_text(ChannelMeta(name="a", units="K"))
