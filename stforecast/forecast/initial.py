@@ -35,7 +35,7 @@ def last_init_position(store: TensorStore, spec: WindowSpec) -> tuple[int, str |
     left = store.axis.size - 1 - last
     if left == 0:
         return last, None
-    first, end = (_text(store, position) for position in (last + 1, store.axis.size - 1))
+    first, end = (store.axis.text_at(position) for position in (last + 1, store.axis.size - 1))
     steps = (
         f"the last time step ({end}) is"
         if left == 1
@@ -43,7 +43,7 @@ def last_init_position(store: TensorStore, spec: WindowSpec) -> tuple[int, str |
     )
     return last, (
         f"{steps} absent or incomplete, or lack their history; "
-        f"the forecast starts from {_text(store, last)}"
+        f"the forecast starts from {store.axis.text_at(last)}"
     )
 
 
@@ -69,16 +69,16 @@ def init_position(store: TensorStore, spec: WindowSpec, time: Any) -> int:
     nearest = int(possible[np.abs(possible - position).argmin()])
     size = store.axis.size
     if not 0 <= position < size:
-        reason = f"the data runs from {_text(store, 0)} to {_text(store, size - 1)}"
+        reason = f"the data runs from {store.axis.text_at(0)} to {store.axis.text_at(size - 1)}"
     elif position < spec.history_needed - 1:
         reason = f"the run needs {_steps(store, spec.history_needed)} of history up to it"
         if not store.axis.step.frames:
-            reason += f", from {_text(store, position - spec.history_needed + 1)} on"
+            reason += f", from {store.axis.text_at(position - spec.history_needed + 1)} on"
     else:
         reason = "its history has absent times, or no values"
     raise DataError(
         f"no forecast can start from {text}: {reason}; the nearest initial time is "
-        f"{_text(store, nearest)}"
+        f"{store.axis.text_at(nearest)}"
     )
 
 
@@ -166,7 +166,7 @@ def _too_little(store: TensorStore, spec: WindowSpec) -> DataError:
     longest = int(runs.max(initial=0))
     needed = spec.history_needed
     if longest >= spec.history and store.axis.size < needed:
-        begin = _text(store, store.axis.size - needed)
+        begin = store.axis.text_at(store.axis.size - needed)
         return DataError(
             f"the run needs a record of {_steps(store, needed)} to forecast from, its longest lag "
             f"and its history; this data has {store.axis.size}, and would have to begin at {begin}"
@@ -203,7 +203,3 @@ def _stamp(store: TensorStore, time: Any) -> Any:
     if isinstance(stamp, np.datetime64) and np.isnat(stamp):
         raise ConfigError(f"the initial time {time!r} is no date")
     return stamp
-
-
-def _text(store: TensorStore, position: int) -> str:
-    return store.axis.text_at(position)

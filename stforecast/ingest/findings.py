@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from stforecast.ingest.marks import NO_QUANTITY
 from stforecast.timeaxis import Stamp, TimeAxis, TimeStep, stamp_text
 
 # Longer lists of days or of gaps are cut.
 _LONGEST_LIST = 12
 _DAY = 86_400
-# What no quantity reaches: 1e30, 1e36 and the like are written where there is no value.
-_NO_QUANTITY = 1e30
 # What many files write there, and no quantity is likely to have as its extreme.
 _WELL_KNOWN = (
     *(-999, -9999, -99999, -999.9, -9999.9, -999.99, -1000, -32767, -32768),
@@ -96,7 +95,7 @@ class Cells:
         for word, value in (("smallest", self.minimum), ("largest", self.maximum)):
             if value is None:
                 continue
-            if abs(value) >= _NO_QUANTITY:
+            if abs(value) >= NO_QUANTITY:
                 lines.append(
                     f"{self.name}: values as large as {abs(value):g} are marks of missing ones "
                     "that the files do not declare; name the mark, as the files have it, in "

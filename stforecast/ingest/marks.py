@@ -14,7 +14,7 @@ from stforecast.ingest.words import listed
 from stforecast.options import VariableOptions
 
 # From here on no quantity has values, and marks are often known by the six digits that tools show.
-_NO_QUANTITY = 1e30
+NO_QUANTITY = 1e30
 _SIX_DIGITS = 5e-6
 # Units in the last place by which unpacked numbers may be off.
 _UNITS = 4
@@ -90,6 +90,6 @@ def _bounds(mark: float, dtype: np.dtype[Any]) -> tuple[np.generic, np.generic]:
         return np.float64(mark), np.float64(mark)
     with np.errstate(over="ignore"):
         near = _UNITS * float(np.spacing(np.abs(dtype.type(mark))))
-        if abs(mark) >= _NO_QUANTITY:
+        if abs(mark) >= NO_QUANTITY:
             near = _SIX_DIGITS * abs(mark)
         return dtype.type(mark - near), dtype.type(mark + near)

@@ -50,11 +50,11 @@ def read(path: Path) -> xr.Dataset:
     if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty; make or get it again")
     engine: dict[str, Any] = {}
-    if path.is_dir() and not any((path / name).is_file() for name in _ZARR):
-        raise DataError(
-            f"{path} is a folder, not a forecast; name one, such as runs/demo/forecast.nc"
-        )
     if path.is_dir():
+        if not any((path / name).is_file() for name in _ZARR):
+            raise DataError(
+                f"{path} is a folder, not a forecast; name one, such as runs/demo/forecast.nc"
+            )
         engine = {"engine": "zarr"}
     elif path.suffix.lower() in _GRIB:
         engine = {"engine": "cfgrib", "backend_kwargs": {"indexpath": ""}}
